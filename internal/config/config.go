@@ -1,0 +1,229 @@
+// Package config says what can be set and reads it: defaults, then a file,
+// then the environment, then flags. It is the only package that reads the
+// environment, and it imports nothing of ours.
+package config
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultModel is asked when only an OpenAI key is given.
+const DefaultModel = "gpt-5.4-mini"
+
+// DefaultAddr is where serve listens when nothing is set.
+const DefaultAddr = "127.0.0.1:8080"
+
+// minKeyLength is the shortest API key accepted in the clear, in bytes.
+const minKeyLength = 32
+
+// Secret is a string that never prints.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the secret from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Config is what an operator set. Load returns only valid ones.
+type Config struct {
+	OpenAIAPIKey  Secret   `koanf:"openai-api-key"`
+	OpenAIBaseURL string   `koanf:"openai-base-url"`
+	OpenAIModels  []string `koanf:"openai-model"`
+
+	Judge        string        `koanf:"judge"`
+	Thorough     bool          `koanf:"thorough"`
+	Concurrency  int           `koanf:"concurrency"`
+	GradeTimeout time.Duration `koanf:"grade-timeout"`
+	Price        Price         `koanf:"price"`
+
+	RedisURL      Secret        `koanf:"redis-url"` // may hold a password
+	RedisCacheURL Secret        `koanf:"redis-cache-url"`
+	Retention     time.Duration `koanf:"retention"`
+
+	APIKeys []Secret `koanf:"api-keys"`
+	Secret  Secret   `koanf:"secret"`
+
+	Rubrics string `koanf:"rubrics"`
+	Prompts string `koanf:"prompts"`
+
+	Addr         string `koanf:"addr"`
+	Port         string `koanf:"port"`
+	InsecureOpen bool   `koanf:"insecure-open"`
+
+	LogLevel  slog.Level `koanf:"log-level"`
+	LogFormat string     `koanf:"log-format"`
+}
+
+// Price is in US dollars per million tokens. The zero value means unknown.
+type Price struct {
+	Input, Cached, Output float64
+	Known                 bool
+}
+
+// ModelConfigured reports whether the operator gave a model endpoint.
+func (c *Config) ModelConfigured() bool { return c.OpenAIAPIKey != "" || c.OpenAIBaseURL != "" }
+
+// Listen is the address to listen on: Addr, with Port in place of its port.
+func (c *Config) Listen() string {
+	addr := c.Addr
+	if addr == "" {
+		addr = DefaultAddr
+	}
+	if c.Port == "" {
+		return addr
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr // Validate refuses it
+	}
+	return net.JoinHostPort(host, c.Port)
+}
+
+// InvalidError lists every fault of a configuration at once.
+type InvalidError struct{ Faults []string }
+
+func (e *InvalidError) Error() string {
+	if len(e.Faults) == 1 {
+		return "configuration: " + e.Faults[0]
+	}
+	return "configuration:\n  " + strings.Join(e.Faults, "\n  ")
+}
+
+// Validate reports every fault at once, as an *InvalidError, or nil.
+func (c *Config) Validate() error {
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+
+	if !slices.Contains([]string{"auto", "model", "lexical"}, c.Judge) {
+		fault("GRADUS_JUDGE must be auto, model or lexical")
+	}
+	if c.Judge == "model" && !c.ModelConfigured() {
+		fault("GRADUS_JUDGE is model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+	}
+	if c.OpenAIBaseURL != "" {
+		if u, err := url.Parse(c.OpenAIBaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			fault("OPENAI_BASE_URL must be an http or https URL")
+		}
+	}
+	if c.Concurrency < 1 || c.Concurrency > 10_000 {
+		fault("GRADUS_CONCURRENCY must be between 1 and 10000")
+	}
+	if c.GradeTimeout <= 0 {
+		fault("GRADUS_GRADE_TIMEOUT must be longer than nothing")
+	}
+	if c.Retention < time.Minute {
+		fault("GRADUS_RETENTION must be a minute or longer")
+	}
+	for _, r := range []struct {
+		env   string
+		value Secret
+	}{{"REDIS_URL", c.RedisURL}, {"REDIS_CACHE_URL", c.RedisCacheURL}} {
+		if r.value == "" {
+			continue
+		}
+		u, err := url.Parse(r.value.Reveal())
+		if err != nil || !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
+			fault("%s must be a redis://, rediss:// or unix:// URL", r.env)
+		}
+	}
+	for i, key := range c.APIKeys {
+		if !validKey(key.Reveal()) {
+			fault("GRADUS_API_KEYS: key %d must have %d characters or more, or be sha256: and 64 hex digits", i+1, minKeyLength)
+		}
+	}
+	if _, port, err := net.SplitHostPort(c.Listen()); err != nil {
+		fault("GRADUS_ADDR must be HOST:PORT")
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		fault("PORT must be a number from 0 to 65535")
+	} else if !c.Loopback() && len(c.APIKeys) == 0 && !c.InsecureOpen {
+		fault("%s is reachable from other machines and no API keys are set: set GRADUS_API_KEYS, or --insecure-open if something in front guards it", c.Listen())
+	}
+	if !slices.Contains([]string{"auto", "json", "text"}, c.LogFormat) {
+		fault("LOG_FORMAT must be json, text or auto")
+	}
+	if len(faults) > 0 {
+		return &InvalidError{Faults: faults}
+	}
+	return nil
+}
+
+// Loopback reports whether Listen can be reached from this machine only.
+func (c *Config) Loopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen())
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func validKey(key string) bool {
+	if digest, ok := strings.CutPrefix(key, "sha256:"); ok {
+		raw, err := hex.DecodeString(digest)
+		return err == nil && len(raw) == 32
+	}
+	return len(key) >= minKeyLength
+}
+
+// ParsePrice reads INPUT,CACHED,OUTPUT in US dollars per million tokens.
+func ParsePrice(s string) (Price, error) {
+	if s == "" {
+		return Price{}, nil
+	}
+	var n [3]float64
+	parts := strings.Split(s, ",")
+	if len(parts) != len(n) {
+		return Price{}, errors.New("want INPUT,CACHED,OUTPUT")
+	}
+	for i, part := range parts {
+		v, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil || v < 0 || v > 1e6 {
+			return Price{}, errors.New("want three prices of 0 or more")
+		}
+		n[i] = v
+	}
+	return Price{Input: n[0], Cached: n[1], Output: n[2], Known: true}, nil
+}
+
+// ParseDuration reads Go durations and whole days ("30d").
+func ParseDuration(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil || n < 0 || n > 36500 {
+			return 0, fmt.Errorf("%q is not a number of days", s)
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration such as 90s, 12h or 30d", s)
+	}
+	return d, nil
+}

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+func loadFrom(t *testing.T, environ []string, args ...string) (*Config, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Flags(flags)
+	require.NoError(t, flags.Parse(args))
+	files := map[string]string{"/run/key": "sk-from-a-file\n", "/run/keys": keyA + "\n" + keyB + "\n"}
+	return load(flags, environ, func(name string) ([]byte, error) {
+		content, ok := files[name]
+		if !ok {
+			return nil, fmt.Errorf("open %s: no such file", name)
+		}
+		return []byte(content), nil
+	})
+}
+
+const (
+	keyA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	keyB = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)
+
+func TestNothingSetIsAValidConfiguration(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, nil)
+	require.NoError(t, err)
+	require.Equal(t, DefaultAddr, c.Listen())
+	require.True(t, c.Loopback())
+	require.False(t, c.ModelConfigured())
+	require.Equal(t, 2*time.Minute, c.GradeTimeout)
+	require.Equal(t, 30*24*time.Hour, c.Retention)
+	require.Equal(t, 20, c.Concurrency)
+	require.Empty(t, c.OpenAIModels)
+	require.Equal(t, slog.LevelInfo, c.LogLevel)
+}
+
+func TestAFlagBeatsTheEnvironmentWhichBeatsTheDefault(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, []string{"GRADUS_CONCURRENCY=7", "GRADUS_GRADE_TIMEOUT=5s", "UNRELATED=x"}, "--concurrency", "9")
+	require.NoError(t, err)
+	require.Equal(t, 9, c.Concurrency)
+	require.Equal(t, 5*time.Second, c.GradeTimeout)
+}
+
+func TestPortChangesThePortOnly(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		environ []string
+		args    []string
+		want    string
+	}{
+		{[]string{"PORT=9000"}, nil, "127.0.0.1:9000"},
+		{[]string{"PORT=9000", "GRADUS_ADDR=[::1]:1"}, nil, "[::1]:9000"},
+		{nil, []string{"--addr", "127.0.0.1:0"}, "127.0.0.1:0"},
+	} {
+		c, err := loadFrom(t, tc.environ, tc.args...)
+		require.NoError(t, err)
+		require.Equal(t, tc.want, c.Listen())
+	}
+}
+
+func TestListsAndPricesAreRead(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, []string{"OPENAI_API_KEY=k", "OPENAI_MODEL=a, b,", "GRADUS_PRICE=0.25, .03,2", "GRADUS_API_KEYS=" + keyA + "," + keyB})
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, c.OpenAIModels)
+	require.Equal(t, Price{Input: .25, Cached: .03, Output: 2, Known: true}, c.Price)
+	require.Len(t, c.APIKeys, 2)
+}
+
+func TestASecretCanComeFromAFile(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, []string{"OPENAI_API_KEY_FILE=/run/key", "GRADUS_API_KEYS_FILE=/run/keys"})
+	require.NoError(t, err)
+	require.Equal(t, "sk-from-a-file", c.OpenAIAPIKey.Reveal())
+	require.Len(t, c.APIKeys, 2, "one key a line")
+
+	_, err = loadFrom(t, []string{"OPENAI_API_KEY_FILE=/nowhere"})
+	require.ErrorContains(t, err, "OPENAI_API_KEY_FILE")
+}
+
+func TestASecretNeverPrints(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, []string{"OPENAI_API_KEY=sk-hush", "REDIS_URL=redis://user:hush@localhost:6379"})
+	require.NoError(t, err)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		require.NotContains(t, fmt.Sprintf(verb, *c), "hush")
+	}
+}
+
+func TestListeningBeyondLoopbackNeedsKeysOrAnExplicitWord(t *testing.T) {
+	t.Parallel()
+	_, err := loadFrom(t, []string{"GRADUS_ADDR=0.0.0.0:8080"})
+	require.ErrorContains(t, err, "--insecure-open")
+	for _, env := range [][]string{
+		{"GRADUS_ADDR=0.0.0.0:8080", "GRADUS_INSECURE_OPEN=true"},
+		{"GRADUS_ADDR=:8080", "GRADUS_API_KEYS=" + keyA},
+	} {
+		_, err := loadFrom(t, env)
+		require.NoError(t, err)
+	}
+}
+
+func TestEveryFaultIsReportedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := loadFrom(t, []string{
+		"GRADUS_JUDGE=dice", "OPENAI_BASE_URL=nowhere", "GRADUS_CONCURRENCY=0", "GRADUS_RETENTION=1s",
+		"REDIS_URL=http://x", "GRADUS_API_KEYS=short", "PORT=http", "LOG_FORMAT=xml",
+	})
+	var invalid *InvalidError
+	require.True(t, errors.As(err, &invalid))
+	require.Len(t, invalid.Faults, 8)
+	require.NotContains(t, err.Error(), "short", "a key is never repeated")
+}
+
+func TestWhatCannotBeReadNamesItsSetting(t *testing.T) {
+	t.Parallel()
+	for env, want := range map[string]string{
+		"GRADUS_RETENTION=tomorrow": "tomorrow",
+		"GRADUS_PRICE=1,2":          "INPUT,CACHED,OUTPUT",
+		"GRADUS_CONCURRENCY=many":   "GRADUS_CONCURRENCY",
+		"LOG_LEVEL=loud":            "loud",
+	} {
+		_, err := loadFrom(t, []string{env})
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestEverySettingHasAFieldAndEveryFieldASetting(t *testing.T) {
+	t.Parallel()
+	fields := map[string]bool{}
+	for i := range reflect.TypeFor[Config]().NumField() {
+		fields[reflect.TypeFor[Config]().Field(i).Tag.Get("koanf")] = true
+	}
+	keys, names := map[string]bool{}, map[string]bool{}
+	for _, s := range Settings() {
+		require.NotEmpty(t, s.Usage, s.Key)
+		require.False(t, keys[s.Key] || names[s.Env], "listed twice: %s", s.Key)
+		keys[s.Key], names[s.Env] = true, true
+	}
+	require.Equal(t, fields, keys)
+}
