@@ -1,0 +1,77 @@
+package api
+
+import "net/http"
+
+// problems is the path under which every problem type is explained.
+const problems = "/problems/"
+
+// ProblemType is an entry of the catalogue: what a problem of this type means.
+// As an error it is a target for errors.Is on a *Problem.
+type ProblemType struct {
+	Type    string `json:"type" doc:"As in a problem." example:"/problems/unknown-question"`
+	Status  int    `json:"status"`
+	Title   string `json:"title"`
+	Meaning string `json:"meaning" doc:"When it happens and what to do."`
+}
+
+// Slug is the last part of the type.
+func (t ProblemType) Slug() string { return t.Type[len(problems):] }
+
+// Error is the title.
+func (t ProblemType) Error() string { return t.Title }
+
+// The catalogue. Types and statuses are promises; titles and meanings may be
+// reworded.
+var (
+	MalformedBody = declare("malformed-body", http.StatusBadRequest, "The body is not valid JSON",
+		"The body is empty, is not one JSON value in UTF-8, or names a key twice. Nothing was graded.")
+	Unauthorized = declare("unauthorized", http.StatusUnauthorized, "An API key is needed",
+		"Send a valid key as \"Authorization: Bearer KEY\".")
+	CrossOrigin = declare("cross-origin", http.StatusForbidden, "Requests from other sites are refused",
+		"A browser sent this request on behalf of another site.")
+	NotFound = declare("not-found", http.StatusNotFound, "There is nothing at this path",
+		"The path is not one of this service; /openapi.json lists those that are.")
+	UnknownSet = declare("unknown-set", http.StatusNotFound, "There is no such question set",
+		"GET /v1/sets lists the sets.")
+	UnknownQuestion = declare("unknown-question", http.StatusNotFound, "There is no such question",
+		"Questions are named SET/QUESTION; GET /v1/sets lists them.")
+	UnknownGrade = declare("unknown-grade", http.StatusNotFound, "There is no such grade",
+		"The grade was never made, was not kept, has been forgotten, or belongs to someone else.")
+	MethodNotAllowed = declare("method-not-allowed", http.StatusMethodNotAllowed, "The method is not allowed here",
+		"The Allow header lists the methods that are.")
+	BodyTimeout = declare("body-timeout", http.StatusRequestTimeout, "The body took too long to arrive",
+		"The connection was too slow or stalled. Sending the request again is safe.")
+	BodyTooLarge = declare("body-too-large", http.StatusRequestEntityTooLarge, "The body is too large",
+		"A request body may have at most 512 KiB.")
+	UnsupportedMediaType = declare("unsupported-media-type", http.StatusUnsupportedMediaType, "The body is of an unsupported type",
+		"Send JSON in UTF-8, uncompressed, with \"Content-Type: application/json\".")
+	InvalidRequest = declare("invalid-request", http.StatusUnprocessableEntity, "The request does not make sense",
+		"The JSON is well formed, but fields are missing, unknown, of the wrong type or out of range; errors points at each.")
+	AnswerTooLong = declare("answer-too-long", http.StatusUnprocessableEntity, "The answer is too long for the model",
+		"Question and answer together do not fit the configured model. A shorter answer, or the judge \"lexical\", may do.")
+	NoModel = declare("no-model", http.StatusUnprocessableEntity, "No model is configured",
+		"The judge \"model\" was asked for, but this service runs without one.")
+	Internal = declare("internal", http.StatusInternalServerError, "Something went wrong on our side",
+		"A fault of the service. The request id in instance helps its operator to find the cause.")
+	ModelRejected = declare("model-rejected", http.StatusBadGateway, "The model refused the request",
+		"The model endpoint does not accept what it was sent; its operator has to look. Nothing was graded.")
+	ModelUnavailable = declare("model-unavailable", http.StatusServiceUnavailable, "The model cannot be asked right now",
+		"The model is rate limited, overloaded or down. Try again after Retry-After, or allow \"fallback\": \"lexical\".")
+	ModelMisconfigured = declare("model-misconfigured", http.StatusServiceUnavailable, "The model is not usable",
+		"The service may not use its model at present; its operator has been told why. \"fallback\": \"lexical\" grades without it.")
+	ShuttingDown = declare("shutting-down", http.StatusServiceUnavailable, "The service is shutting down",
+		"Requests in progress are finished, new ones are refused. Try again after Retry-After.")
+	ModelTimeout = declare("model-timeout", http.StatusGatewayTimeout, "The model took too long",
+		"The grade was not ready within the time limit. Try again, or allow \"fallback\": \"lexical\".")
+)
+
+var catalogue []ProblemType
+
+func declare(slug string, status int, title, meaning string) ProblemType {
+	t := ProblemType{Type: problems + slug, Status: status, Title: title, Meaning: meaning}
+	catalogue = append(catalogue, t)
+	return t
+}
+
+// ProblemTypes lists the catalogue, by status.
+func ProblemTypes() []ProblemType { return append([]ProblemType(nil), catalogue...) }

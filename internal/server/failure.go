@@ -1,0 +1,195 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/llm"
+	"github.com/gradus-ai/gradus/internal/rubric"
+)
+
+// failure is an error that already is a problem: this package's own findings.
+type failure struct {
+	kind   api.ProblemType
+	detail string
+	faults []api.Fault
+	// after is what Retry-After says; 0 sends none.
+	after time.Duration
+}
+
+func (f *failure) Error() string { return f.kind.Title + ": " + f.detail }
+
+// fail makes a failure. detail is a sentence that repeats nothing of a body.
+func fail(kind api.ProblemType, detail string, faults ...api.Fault) *failure {
+	return &failure{kind: kind, detail: detail, faults: faults}
+}
+
+// invalid makes the failure of a request that was understood and is wrong.
+func invalid(faults ...api.Fault) *failure {
+	detail := "The request has " + strconv.Itoa(len(faults)) + " faults."
+	if len(faults) == 1 {
+		detail = sentence(faults[0])
+	}
+	return fail(api.InvalidRequest, detail, faults...)
+}
+
+// sentence is a fault as prose.
+func sentence(f api.Fault) string {
+	text := f.Detail
+	if f.Pointer != "" {
+		text = f.Pointer + " " + text
+	}
+	r, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[size:] + "."
+}
+
+// defaultWait is what Retry-After says where nobody knows better.
+const defaultWait = 5 * time.Second
+
+// row says which problem an error of another package is. make gets the error
+// for what it carries; it must not pass its text on, which may hold secrets of
+// the operator.
+type row struct {
+	is   func(error) bool
+	make func(error) *failure
+}
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func as[E error](err error) bool {
+	var target E
+	return errors.As(err, &target)
+}
+
+func always(kind api.ProblemType, detail string, faults ...api.Fault) func(error) *failure {
+	return func(error) *failure { return fail(kind, detail, faults...) }
+}
+
+// rows is the one table from errors to problems; the first row that matches
+// counts. A test demands a row for every sentinel and error type of the
+// packages whose errors arrive here.
+var rows = []row{
+	{is(grading.ErrNotFound), always(api.UnknownGrade, "No grade of this id is kept for you.")},
+	{is(grading.ErrNoModel), always(api.NoModel, "This service runs without a model.",
+		api.Fault{Pointer: "/judge", Detail: "must be \"auto\" or \"lexical\": no model is configured"})},
+	{as[rubric.Faults], func(err error) *failure {
+		var found rubric.Faults
+		errors.As(err, &found)
+		faults := make([]api.Fault, len(found))
+		for i, f := range found {
+			faults[i] = api.Fault{Pointer: f.Pointer, Detail: f.Reason}
+		}
+		return invalid(faults...)
+	}},
+	{as[*rubric.InvalidError], func(err error) *failure {
+		var found *rubric.InvalidError
+		errors.As(err, &found)
+		return invalid(api.Fault{Pointer: found.Pointer, Detail: found.Reason})
+	}},
+	{is(rubric.ErrInvalid), always(api.InvalidRequest, "The question is not valid.")},
+	{is(rubric.ErrNotFound), always(api.UnknownQuestion, "No question goes by this name.")},
+
+	// Our own time limit comes before what was being waited for when it struck.
+	{is(grading.ErrTimeout), always(api.ModelTimeout, tooLate)},
+	// An open breaker comes before what opened it: it knows when to come back.
+	{as[*llm.OpenError], unavailable},
+	{is(llm.ErrQuota), always(api.ModelMisconfigured, "The model does not serve us at present.")},
+	{is(llm.ErrUnauthorized), always(api.ModelMisconfigured, "The model does not serve us at present.")},
+	{is(llm.ErrTooLong), always(api.AnswerTooLong, "Question and answer do not fit the model.",
+		api.Fault{Pointer: "/answer", Detail: "is too long for the configured model"})},
+	{is(llm.ErrRejected), always(api.ModelRejected, "The model endpoint does not take our requests.")},
+	{as[*llm.RateLimitError], unavailable},
+	{as[*llm.UnavailableError], unavailable},
+	{is(llm.ErrTimeout), always(api.ModelTimeout, tooLate)},
+	{is(llm.ErrBudget), unavailable},
+	{is(context.DeadlineExceeded), always(api.ModelTimeout, tooLate)},
+}
+
+const tooLate = "The grade was not ready within the time limit."
+
+// unavailable passes on how long to wait where that is known.
+func unavailable(err error) *failure {
+	f := fail(api.ModelUnavailable, "The model cannot be asked right now.")
+	f.after, _ = llm.RetryAfter(err)
+	return f
+}
+
+// classify finds the problem for an error. What no row knows is our own fault.
+func classify(err error) *failure {
+	var own *failure
+	if errors.As(err, &own) {
+		return own
+	}
+	for _, r := range rows {
+		if r.is(err) {
+			return r.make(err)
+		}
+	}
+	return fail(api.Internal, "The request could not be completed.")
+}
+
+// fail answers a request with a problem. It is the only place that writes a
+// failure, and the only one that logs its cause.
+func (s *Server) fail(c *gin.Context, err error) {
+	c.Abort()
+	x := exchangeOf(c)
+	if c.Request.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		// Nobody is there to read an answer.
+		x.gone = true
+		return
+	}
+	f := classify(err)
+	x.problem = f.kind.Slug()
+	if f.kind.Status >= http.StatusInternalServerError && !as[*panicked](err) {
+		level := slog.LevelWarn
+		if f.kind == api.Internal || f.kind == api.ModelMisconfigured || f.kind == api.ModelRejected {
+			level = slog.LevelError
+		}
+		s.log.LogAttrs(c.Request.Context(), level, "request failed",
+			slog.String("request_id", x.id), slog.String("problem", x.problem), slog.String("error", err.Error()))
+	}
+	if c.Writer.Written() {
+		return // half an answer is out; all that is left is to end it
+	}
+	body, encodeErr := json.Marshal(api.Problem{
+		Type:     f.kind.Type,
+		Title:    f.kind.Title,
+		Status:   f.kind.Status,
+		Detail:   f.detail,
+		Instance: "urn:gradus:request:" + x.id,
+		Errors:   f.faults,
+	})
+	if encodeErr != nil {
+		panic(encodeErr) // a struct of strings and numbers always encodes
+	}
+	h := c.Writer.Header()
+	for _, name := range []string{"Etag", "Last-Modified", "X-Cache"} {
+		h.Del(name) // said of an answer that is not coming
+	}
+	h.Set("Cache-Control", "no-store")
+	switch f.kind.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="gradus"`)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		wait := f.after
+		if wait <= 0 {
+			wait = defaultWait
+		}
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+	write(c, f.kind.Status, api.ProblemMedia, body)
+}

@@ -1,0 +1,176 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gradus-ai/gradus/internal/api"
+)
+
+// everywhere lists the problems that a guarded route may answer with whatever
+// it does; open routes have only the last.
+var everywhere = []api.ProblemType{api.Unauthorized, api.CrossOrigin, api.Internal}
+
+// describe renders the OpenAPI 3.1 document of the endpoints.
+func describe(list []endpoint, version string) ([]byte, error) {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	doc := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title:       "gradus",
+			Version:     cmp.Or(version, "dev"),
+			Description: "Grades written answers against a rubric: a verdict on each criterion with a quote to prove it, a score, and what to fix first.",
+			License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+		},
+		Components: &huma.Components{
+			Schemas: registry,
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"key": {Type: "http", Scheme: "bearer", Description: "An API key. A service without keys needs none."},
+			},
+		},
+		Tags: []*huma.Tag{
+			{Name: "grades", Description: "Answers in, grades out."},
+			{Name: "questions", Description: "What can be answered."},
+			{Name: "service", Description: "About the service itself."},
+		},
+	}
+	problem := registry.Schema(reflect.TypeFor[api.Problem](), true, "")
+	for _, ep := range list {
+		doc.AddOperation(describeOne(ep, registry, problem))
+	}
+	polish(registry)
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encode OpenAPI document: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, body, "", "  "); err != nil {
+		return nil, fmt.Errorf("indent OpenAPI document: %w", err)
+	}
+	return append(out.Bytes(), '\n'), nil
+}
+
+func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *huma.Operation {
+	d := ep.doc
+	op := &huma.Operation{
+		OperationID: d.id, Method: ep.method, Path: ep.path,
+		Tags: []string{d.tag}, Summary: d.summary, Description: d.description,
+		Responses: map[string]*huma.Response{},
+		Security:  []map[string][]string{},
+	}
+	if !ep.open {
+		op.Security = []map[string][]string{{"key": {}}, {}}
+	}
+	for _, p := range d.params {
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: p.name, In: p.in, Description: p.description, Required: p.in == "path",
+			Schema: &huma.Schema{Type: huma.TypeString, Enum: p.enum},
+		})
+	}
+	if d.request != nil {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/json": {Schema: registry.Schema(d.request, true, "")},
+		}}
+	}
+	success := func(status int) {
+		r := &huma.Response{Description: http.StatusText(status), Headers: map[string]*huma.Param{"X-Request-Id": text("Names this request in the service's logs.")}}
+		if d.graded {
+			r.Headers["X-Cache"] = &huma.Param{
+				Description: "Where the grade came from.",
+				Schema:      &huma.Schema{Type: huma.TypeString, Enum: []any{"hit", "miss", "shared"}},
+			}
+		}
+		if d.tagged {
+			r.Headers["ETag"] = text("Send it as If-None-Match to be told that nothing has changed.")
+		}
+		if status != http.StatusNoContent {
+			media := &huma.MediaType{}
+			if d.response != nil {
+				media.Schema = registry.Schema(d.response, true, "")
+			}
+			r.Content = map[string]*huma.MediaType{cmp.Or(d.media, "application/json"): media}
+		}
+		op.Responses[strconv.Itoa(status)] = r
+	}
+	success(d.status)
+	for _, status := range d.also {
+		success(status)
+	}
+	if d.tagged {
+		op.Responses["304"] = &huma.Response{Description: "Unchanged since the ETag in If-None-Match."}
+	}
+	for status, types := range byStatus(ep) {
+		r := &huma.Response{
+			Description: describeProblems(types),
+			Content:     map[string]*huma.MediaType{api.ProblemMedia: {Schema: problem}},
+		}
+		switch status {
+		case http.StatusUnauthorized:
+			r.Headers = map[string]*huma.Param{"WWW-Authenticate": text("Bearer.")}
+		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+			r.Headers = map[string]*huma.Param{"Retry-After": {Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}}}
+		}
+		op.Responses[strconv.Itoa(status)] = r
+	}
+	return op
+}
+
+// byStatus is every problem an endpoint may answer with.
+func byStatus(ep endpoint) map[int][]api.ProblemType {
+	out := map[int][]api.ProblemType{}
+	types := slices.Concat(ep.doc.problems, everywhere)
+	if ep.open {
+		types = append(slices.Clone(ep.doc.problems), api.Internal)
+	}
+	for _, t := range types {
+		out[t.Status] = append(out[t.Status], t)
+	}
+	return out
+}
+
+func describeProblems(types []api.ProblemType) string {
+	lines := make([]string, len(types))
+	for i, t := range types {
+		lines[i] = "`" + t.Slug() + "`: " + t.Title + "."
+	}
+	return strings.Join(lines, "\n\n")
+}
+
+func text(description string) *huma.Param {
+	return &huma.Param{Description: description, Schema: &huma.Schema{Type: huma.TypeString}}
+}
+
+// strictSchemas are those of requests: unknown fields are refused there, while
+// replies may grow fields that a reader has to expect.
+var strictSchemas = []string{"GradeRequest", "Question", "Criterion"}
+
+// polish says what struct tags cannot.
+func polish(registry huma.Registry) {
+	for name, schema := range registry.Map() {
+		if !slices.Contains(strictSchemas, name) {
+			schema.AdditionalProperties = nil
+		}
+		for _, property := range schema.Properties {
+			if property.Nullable && len(property.Enum) > 0 {
+				property.Enum = append(property.Enum, nil) // "null" is a value too
+			}
+		}
+	}
+	types := api.ProblemTypes()
+	enum := make([]any, len(types))
+	for i, t := range types {
+		enum[i] = t.Type
+	}
+	registry.Map()["Problem"].Properties["type"].Enum = enum
+	// Exactly one of the two names the question.
+	registry.Map()["GradeRequest"].OneOf = []*huma.Schema{{Required: []string{"question_id"}}, {Required: []string{"question"}}}
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/rubric"
+)
+
+// listSets answers GET /v1/sets.
+func (s *Server) listSets(c *gin.Context) error {
+	sets := s.cfg.Library.Sets()
+	sum := sha256.New()
+	out := make([]api.SetSummary, len(sets))
+	for i, set := range sets {
+		out[i] = summary(set)
+		_, _ = io.WriteString(sum, out[i].Digest)
+	}
+	return writeTagged(c, hex.EncodeToString(sum.Sum(nil)), out)
+}
+
+// oneSet answers GET /v1/sets/{set}.
+func (s *Server) oneSet(c *gin.Context) error {
+	set, err := s.cfg.Library.Set(c.Param("set"))
+	if errors.Is(err, rubric.ErrNotFound) {
+		return fail(api.UnknownSet, "No set goes by this name"+near(err)+".")
+	}
+	if err != nil {
+		return fmt.Errorf("find set: %w", err)
+	}
+	out := summary(set)
+	return writeTagged(c, out.Digest, out)
+}
+
+// oneQuestion answers GET /v1/sets/{set}/questions/{question}.
+func (s *Server) oneQuestion(c *gin.Context) error {
+	var sample bool
+	switch include, given := c.GetQuery("include"); {
+	case !given:
+	case include == "sample_answer":
+		sample = true
+	default:
+		return invalid(api.Fault{Detail: "the query parameter include must be sample_answer or left out"})
+	}
+	question, err := s.find(c.Param("set")+"/"+c.Param("question"), "")
+	if err != nil {
+		var failed *failure
+		if errors.As(err, &failed) {
+			failed.faults = nil // there is no body to point into
+		}
+		return err
+	}
+	out := view(question)
+	tag := out.Digest
+	if sample {
+		out.SampleAnswer = question.SampleAnswer
+		tag += "+sample"
+	}
+	return writeTagged(c, tag, out)
+}
+
+func summary(set *rubric.Set) api.SetSummary {
+	out := api.SetSummary{
+		ID:        set.ID,
+		Title:     set.Title,
+		Digest:    set.Digest(),
+		Questions: make([]api.QuestionSummary, len(set.Questions)),
+	}
+	for i, q := range set.Questions {
+		out.Questions[i] = api.QuestionSummary{ID: q.ID, Kind: string(q.Kind), Question: q.Text}
+	}
+	return out
+}
+
+// view is a question without its sample answer.
+func view(q *rubric.Question) api.QuestionView {
+	out := api.QuestionView{
+		ID:         q.ID,
+		QuestionID: q.Ref,
+		Digest:     q.Digest(),
+		Kind:       string(q.Kind),
+		Question:   q.Text,
+		Intent:     q.Intent,
+		Guidance:   q.Guidance,
+		Criteria:   make([]api.Criterion, len(q.Criteria)),
+	}
+	for i, c := range q.Criteria {
+		out.Criteria[i] = api.Criterion{
+			ID:        c.ID,
+			Statement: c.Statement,
+			Weight:    c.Weight,
+			Partial:   c.Partial,
+			Hint:      c.Hint,
+			Phrases:   c.Phrases,
+			Kind:      string(c.Kind),
+			Signal:    string(c.Signal),
+		}
+	}
+	return out
+}
+
+// shapeVersion is part of every entity tag: raise it when the JSON of sets or
+// questions changes, since their digests then stay the same.
+const shapeVersion = "1-"
+
+// writeTagged answers with JSON that a client may keep as long as it asks
+// whether it still holds.
+func writeTagged(c *gin.Context, tag string, out any) error {
+	etag := `"` + shapeVersion + tag + `"`
+	c.Header("ETag", etag)
+	c.Header("Cache-Control", "private, no-cache")
+	if tagMatches(c.GetHeader("If-None-Match"), etag) {
+		c.Status(http.StatusNotModified)
+		return nil
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("encode reply: %w", err)
+	}
+	write(c, http.StatusOK, "application/json", body)
+	return nil
+}
+
+// tagMatches is the weak comparison of RFC 9110, section 13.1.2.
+func tagMatches(sent, etag string) bool {
+	for candidate := range strings.SplitSeq(sent, ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == etag || candidate == "*" {
+			return true
+		}
+	}
+	return false
+}
