@@ -66,6 +66,10 @@ func (e *UnavailableError) Error() string {
 	return text + details(e.Status, e.Code, e.RequestID, e.RetryAfter)
 }
 
+// CertificateFault begins the Reason of an UnavailableError whose endpoint
+// could not prove who it is. That seldom passes by itself.
+const CertificateFault = "certificate"
+
 // OpenError means that the breaker is open: the endpoint failed too often just
 // now and was not asked. It wraps the failure that opened the breaker.
 type OpenError struct {
