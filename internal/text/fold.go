@@ -1,6 +1,7 @@
 package text
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -51,7 +52,7 @@ func Fold(s string) Folded {
 		}
 		segment := s[i : i+n]
 		end := cp + int32(utf8.RuneCountInString(segment))
-		for _, r := range norm.NFKC.String(segment) {
+		for _, r := range lower(segment) {
 			f.fold(r, span{cp, end})
 		}
 		i += n
@@ -61,6 +62,16 @@ func Fold(s string) Folded {
 		f.text, f.from = f.text[:n-1], f.from[:n-1]
 	}
 	return Folded{Text: string(f.text), from: f.from}
+}
+
+// lower is a segment after NFKC in lower case. A small letter may compose with
+// a mark that its capital does not compose with, hence the second pass.
+func lower(segment string) string {
+	s := norm.NFKC.String(segment)
+	if low := strings.ToLower(s); low != s {
+		return norm.NFKC.String(low)
+	}
+	return s
 }
 
 type folder struct {
@@ -106,7 +117,7 @@ func (f *folder) fold(r rune, from span) {
 		f.space(from)
 	case Hidden(r):
 	default:
-		f.put(plain(unicode.ToLower(r)), from)
+		f.put(plain(r), from)
 	}
 }
 
