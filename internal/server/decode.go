@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
@@ -89,9 +88,6 @@ func readBody(c *gin.Context, into *bytes.Buffer) error {
 		into.Grow(int(n) + bytes.MinRead)
 	}
 	_, err := into.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, api.MaxBody))
-	// net/http's ReadTimeout still runs: it would read as "the client has gone"
-	// and cancel a grade that takes longer than a body may.
-	_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Time{})
 	var limit *http.MaxBytesError
 	var network net.Error
 	switch {
@@ -132,9 +128,9 @@ func decode[T any](body []byte, into *T, needs ...need[T]) error {
 		}
 		switch member(body, n.name) {
 		case 0:
-			faults = append(faults, api.Fault{Pointer: "/" + n.name, Detail: "is missing"})
+			faults = append(faults, api.Fault{Pointer: "/" + n.name, Detail: "this field is missing"})
 		case 'n':
-			faults = append(faults, api.Fault{Pointer: "/" + n.name, Detail: "must not be null"})
+			faults = append(faults, api.Fault{Pointer: "/" + n.name, Detail: "this field must not be null"})
 		}
 	}
 	if faults != nil {
@@ -179,18 +175,20 @@ func explain(body []byte, err error, t reflect.Type) error {
 	fault := api.Fault{Pointer: pointer(semantic.JSONPointer)}
 	switch {
 	case errors.Is(semantic.Err, json.ErrUnknownName):
-		fault.Detail = "is not a known field"
+		fault.Detail = "there is no such field"
 		if known := fieldNames(t); slices.Contains(known, strings.ToLower(semantic.JSONPointer.LastToken())) {
-			fault.Detail = "is not a known field; field names are lower case"
+			fault.Detail = "there is no such field; field names are lower case"
+		} else if fault.Pointer == "" {
+			fault.Detail = "there is no such field; its name is too long to repeat"
 		}
 	case semantic.JSONPointer == "":
 		fault.Detail = "the body must be a JSON object"
 	case semantic.GoType != nil && fits(semantic.JSONKind, semantic.GoType.Kind()):
-		fault.Detail = "is out of range"
+		fault.Detail = "the number is out of range"
 	case semantic.GoType != nil:
-		fault.Detail = "must be " + inWords(semantic.GoType.Kind())
+		fault.Detail = "expected " + inWords(semantic.GoType.Kind())
 	default:
-		fault.Detail = "is of the wrong type"
+		fault.Detail = "the value is of the wrong type"
 	}
 	return invalid(fault)
 }
@@ -205,6 +203,8 @@ func malformed(body []byte, syntax *jsontext.SyntacticError) error {
 		fault.Detail = "the body is empty"
 	case errors.Is(syntax, jsontext.ErrDuplicateName):
 		fault.Detail = "this key is given twice"
+	case strings.Count(string(syntax.JSONPointer), "/") > deepest:
+		fault.Detail = "values are nested too deeply"
 	case errors.Is(syntax, io.ErrUnexpectedEOF):
 		fault.Detail = "the body ends in the middle of a value"
 	case firstInvalid(body) >= 0:
@@ -218,6 +218,9 @@ func malformed(body []byte, syntax *jsontext.SyntacticError) error {
 	}
 	return fail(api.MalformedBody, sentence(fault), fault)
 }
+
+// deepest is far beyond any request; the JSON package gives up at ten thousand.
+const deepest = 1000
 
 // startsWithValue reports whether the body begins with one whole JSON value.
 func startsWithValue(body []byte) bool {

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -47,12 +49,19 @@ func invalid(faults ...api.Fault) *failure {
 
 // sentence is a fault as prose.
 func sentence(f api.Fault) string {
-	text := f.Detail
 	if f.Pointer != "" {
-		text = f.Pointer + " " + text
+		return stop(f.Pointer + ": " + f.Detail)
 	}
-	r, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(r)) + text[size:] + "."
+	r, size := utf8.DecodeRuneInString(f.Detail)
+	return stop(string(unicode.ToUpper(r)) + f.Detail[size:])
+}
+
+// stop ends a sentence that does not ask.
+func stop(text string) string {
+	if strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
 }
 
 // defaultWait is what Retry-After says where nobody knows better.
@@ -85,20 +94,20 @@ func always(kind api.ProblemType, detail string, faults ...api.Fault) func(error
 var rows = []row{
 	{is(grading.ErrNotFound), always(api.UnknownGrade, "No grade of this id is kept for you.")},
 	{is(grading.ErrNoModel), always(api.NoModel, "This service runs without a model.",
-		api.Fault{Pointer: "/judge", Detail: "must be \"auto\" or \"lexical\": no model is configured"})},
+		api.Fault{Pointer: "/judge", Detail: "expected \"auto\" or \"lexical\": no model is configured"})},
 	{as[rubric.Faults], func(err error) *failure {
 		var found rubric.Faults
 		errors.As(err, &found)
 		faults := make([]api.Fault, len(found))
 		for i, f := range found {
-			faults[i] = api.Fault{Pointer: f.Pointer, Detail: f.Reason}
+			faults[i] = api.Fault{Pointer: f.Pointer, Detail: unquoted(f.Reason)}
 		}
 		return invalid(faults...)
 	}},
 	{as[*rubric.InvalidError], func(err error) *failure {
 		var found *rubric.InvalidError
 		errors.As(err, &found)
-		return invalid(api.Fault{Pointer: found.Pointer, Detail: found.Reason})
+		return invalid(api.Fault{Pointer: found.Pointer, Detail: unquoted(found.Reason)})
 	}},
 	{is(rubric.ErrInvalid), always(api.InvalidRequest, "The question is not valid.")},
 	{is(rubric.ErrNotFound), always(api.UnknownQuestion, "No question goes by this name.")},
@@ -110,7 +119,7 @@ var rows = []row{
 	{is(llm.ErrQuota), always(api.ModelMisconfigured, "The model does not serve us at present.")},
 	{is(llm.ErrUnauthorized), always(api.ModelMisconfigured, "The model does not serve us at present.")},
 	{is(llm.ErrTooLong), always(api.AnswerTooLong, "Question and answer do not fit the model.",
-		api.Fault{Pointer: "/answer", Detail: "is too long for the configured model"})},
+		api.Fault{Pointer: "/answer", Detail: "the answer is too long for the configured model"})},
 	{is(llm.ErrRejected), always(api.ModelRejected, "The model endpoint does not take our requests.")},
 	{as[*llm.RateLimitError], unavailable},
 	{as[*llm.UnavailableError], unavailable},
@@ -118,6 +127,12 @@ var rows = []row{
 	{is(llm.ErrBudget), unavailable},
 	{is(context.DeadlineExceeded), always(api.ModelTimeout, tooLate)},
 }
+
+// quotation is what package rubric puts around a caller's value (strconv.Quote).
+var quotation = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// unquoted takes the caller's values out of a reason: a problem points at them.
+func unquoted(reason string) string { return quotation.ReplaceAllLiteralString(reason, `"…"`) }
 
 const tooLate = "The grade was not ready within the time limit."
 

@@ -17,10 +17,16 @@ import (
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
+// gradeNeeds is what GradeRequest cannot say for itself: an answer may be empty
+// but not missing.
+var gradeNeeds = []need[api.GradeRequest]{
+	{"answer", func(r *api.GradeRequest) bool { return r.Answer == "" }},
+}
+
 // grade answers POST /v1/grades.
 func (s *Server) grade(c *gin.Context) error {
 	var req api.GradeRequest
-	if err := decodeBody(c, &req, need[api.GradeRequest]{"answer", func(r *api.GradeRequest) bool { return r.Answer == "" }}); err != nil {
+	if err := decodeBody(c, &req, gradeNeeds...); err != nil {
 		return err
 	}
 	question, err := s.question(&req)
@@ -52,16 +58,16 @@ func (s *Server) question(req *api.GradeRequest) (*rubric.Question, error) {
 	}
 	if len(req.Answer) > api.MaxAnswer { // bytes: never fewer than code points
 		if n := utf8.RuneCountInString(req.Answer); n > api.MaxAnswer {
-			fault("/answer", fmt.Sprintf("has %d characters; at most %d are graded", n, api.MaxAnswer))
+			fault("/answer", fmt.Sprintf("the answer has %d characters; at most %d are graded", n, api.MaxAnswer))
 		}
 	}
 	switch req.Judge {
 	case "", api.JudgeAuto, api.JudgeModel, api.JudgeLexical:
 	default:
-		fault("/judge", "must be \"auto\", \"model\" or \"lexical\"")
+		fault("/judge", "expected \"auto\", \"model\" or \"lexical\"")
 	}
 	if req.Fallback != "" && req.Fallback != api.JudgeLexical {
-		fault("/fallback", "must be \"lexical\" or left out")
+		fault("/fallback", "expected \"lexical\", or leave it out")
 	}
 	if !grading.Detail(req.Detail).Valid() {
 		fault("/detail", detailFault)
@@ -88,7 +94,7 @@ func (s *Server) question(req *api.GradeRequest) (*rubric.Question, error) {
 	return question, err
 }
 
-const detailFault = "must be \"nudge\", \"hint\" or \"full\""
+const detailFault = "expected \"nudge\", \"hint\" or \"full\""
 
 // find finds a question and says, where there is none, what may have been meant.
 func (s *Server) find(ref, pointer string) (*rubric.Question, error) {
@@ -99,8 +105,8 @@ func (s *Server) find(ref, pointer string) (*rubric.Question, error) {
 	if !errors.Is(err, rubric.ErrNotFound) {
 		return nil, fmt.Errorf("find question: %w", err)
 	}
-	fault := api.Fault{Pointer: pointer, Detail: "names no known question" + near(err)}
-	return nil, fail(api.UnknownQuestion, "No question goes by this name"+near(err)+".", fault)
+	fault := api.Fault{Pointer: pointer, Detail: "there is no such question" + near(err)}
+	return nil, fail(api.UnknownQuestion, stop("No question goes by this name"+near(err)), fault)
 }
 
 // near lists what a reference may have meant. Those are names of ours; the
@@ -164,7 +170,7 @@ func wantsFresh(h http.Header) bool {
 func (s *Server) kept(c *gin.Context) error {
 	detail := grading.Detail(c.Query("detail"))
 	if !detail.Valid() {
-		return invalid(api.Fault{Detail: "the query parameter detail " + detailFault})
+		return invalid(api.Fault{Detail: "query parameter detail: " + detailFault})
 	}
 	x := exchangeOf(c)
 	id := c.Param("id")

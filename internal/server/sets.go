@@ -32,7 +32,7 @@ func (s *Server) listSets(c *gin.Context) error {
 func (s *Server) oneSet(c *gin.Context) error {
 	set, err := s.cfg.Library.Set(c.Param("set"))
 	if errors.Is(err, rubric.ErrNotFound) {
-		return fail(api.UnknownSet, "No set goes by this name"+near(err)+".")
+		return fail(api.UnknownSet, stop("No set goes by this name"+near(err)))
 	}
 	if err != nil {
 		return fmt.Errorf("find set: %w", err)
@@ -49,7 +49,7 @@ func (s *Server) oneQuestion(c *gin.Context) error {
 	case include == "sample_answer":
 		sample = true
 	default:
-		return invalid(api.Fault{Detail: "the query parameter include must be sample_answer or left out"})
+		return invalid(api.Fault{Detail: "query parameter include: expected sample_answer, or leave it out"})
 	}
 	question, err := s.find(c.Param("set")+"/"+c.Param("question"), "")
 	if err != nil {

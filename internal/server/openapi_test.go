@@ -1,0 +1,273 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge"
+)
+
+// withMetrics gives every route there is.
+func withMetrics(c *Config) {
+	c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("# nothing\n")) })
+}
+
+// spec is the document as a reader sees it.
+type spec struct {
+	OpenAPI    string
+	Paths      map[string]map[string]specOperation
+	Components struct {
+		Schemas map[string]map[string]any
+	}
+	raw any
+}
+
+type specOperation struct {
+	OperationID string
+	Summary     string
+	Security    []map[string][]string
+	Parameters  []struct {
+		Name, In string
+		Required bool
+	}
+	RequestBody *struct {
+		Content map[string]struct{ Schema map[string]any }
+	}
+	Responses map[string]struct {
+		Description string
+		Headers     map[string]any
+		Content     map[string]struct{ Schema map[string]any }
+	}
+}
+
+func readSpec(t *testing.T, d *door) *spec {
+	t.Helper()
+	body := d.get("/openapi.json").body
+	var s spec
+	require.NoError(t, json.Unmarshal(body, &s))
+	raw, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	require.NoError(t, err)
+	s.raw = raw
+	return &s
+}
+
+// compile compiles a schema of the document by its JSON pointer.
+func (s *spec) compile(t *testing.T, pointer string) *jsonschema.Schema {
+	t.Helper()
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020) // what OpenAPI 3.1 schemas are
+	c.AssertFormat()
+	require.NoError(t, c.AddResource("openapi.json", s.raw))
+	schema, err := c.Compile("openapi.json#" + pointer)
+	require.NoError(t, err)
+	return schema
+}
+
+func TestOpenAPIDocument(t *testing.T) {
+	t.Parallel()
+	d := open(t, withMetrics)
+	golden(t, "openapi.json", d.get("/openapi.json").body)
+	s := readSpec(t, d)
+	require.Equal(t, "3.1.0", s.OpenAPI)
+	for name := range s.Components.Schemas {
+		s.compile(t, "/components/schemas/"+name)
+	}
+	require.Equal(t, false, s.Components.Schemas["GradeRequest"]["additionalProperties"])
+	require.NotContains(t, s.Components.Schemas["Grade"], "additionalProperties", "replies may grow")
+}
+
+func TestEveryRouteIsDocumentedAndEveryDocumentedRouteServed(t *testing.T) {
+	t.Parallel()
+	d := open(t, withMetrics)
+	s := readSpec(t, d)
+	var documented, served []string
+	for path, operations := range s.Paths {
+		for method, op := range operations {
+			documented = append(documented, strings.ToUpper(method)+" "+path)
+			require.NotEmpty(t, op.OperationID)
+			require.NotEmpty(t, op.Summary)
+			var inPath []string
+			for _, p := range op.Parameters {
+				if p.In == "path" {
+					require.True(t, p.Required)
+					inPath = append(inPath, "{"+p.Name+"}")
+				}
+			}
+			for _, part := range strings.Split(path, "/") {
+				if strings.HasPrefix(part, "{") {
+					require.Contains(t, inPath, part)
+				}
+			}
+		}
+	}
+	for _, route := range d.server.engine.Routes() {
+		if route.Method == http.MethodHead || route.Path == "/docs/*file" {
+			continue // as GET; the files of a page
+		}
+		parts := strings.Split(route.Path, "/")
+		for i, part := range parts {
+			if name, ok := strings.CutPrefix(part, ":"); ok {
+				parts[i] = "{" + name + "}"
+			}
+		}
+		served = append(served, route.Method+" "+strings.Join(parts, "/"))
+	}
+	slices.Sort(documented)
+	slices.Sort(served)
+	require.Equal(t, documented, served)
+}
+
+func TestEveryProblemTypeIsDocumented(t *testing.T) {
+	t.Parallel()
+	s := readSpec(t, open(t))
+	all := fmt.Sprint(s.Components.Schemas["Problem"]["properties"])
+	for _, kind := range api.ProblemTypes() {
+		require.Contains(t, all, kind.Type)
+		if kind == api.NotFound || kind == api.MethodNotAllowed {
+			continue // of no operation
+		}
+		found := false
+		for _, operations := range s.Paths {
+			for _, op := range operations {
+				found = found || strings.Contains(op.Responses[fmt.Sprint(kind.Status)].Description, "`"+kind.Slug()+"`")
+			}
+		}
+		require.True(t, found, "no operation documents %s", kind.Slug())
+	}
+}
+
+// TestRepliesAreAsDocumented sends requests of every outcome and holds each
+// reply against the schema that the document gives for its status.
+func TestRepliesAreAsDocumented(t *testing.T) {
+	t.Parallel()
+	d := open(t, withMetrics)
+	s := readSpec(t, d)
+	d.grader.find = func(grading.Key) (*grading.Record, error) { return record(judge.Usage{}), nil }
+
+	check := func(name, method, path string, r reply) {
+		t.Helper()
+		op, ok := s.Paths[path][strings.ToLower(method)]
+		require.True(t, ok, "%s %s", method, path)
+		status := fmt.Sprint(r.StatusCode)
+		response, ok := op.Responses[status]
+		require.True(t, ok, "%s: %s %s answers %s, which is not documented", name, method, path, status)
+		for header := range response.Headers {
+			require.NotEmpty(t, r.Header.Get(header), "%s: header %s", name, header)
+		}
+		media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+		if len(r.body) == 0 {
+			require.Empty(t, response.Content, name)
+			return
+		}
+		content, ok := response.Content[media]
+		require.True(t, ok, "%s: %s is not documented", name, media)
+		if media == api.ProblemMedia {
+			var p api.Problem
+			require.NoError(t, json.Unmarshal(r.body, &p))
+			slug := strings.TrimPrefix(p.Type, "/problems/")
+			require.Contains(t, response.Description, "`"+slug+"`", "%s: %s %s %s", name, method, path, status)
+		}
+		if content.Schema == nil {
+			return
+		}
+		escape := strings.NewReplacer("~", "~0", "/", "~1")
+		schema := s.compile(t, "/paths/"+escape.Replace(path)+"/"+strings.ToLower(method)+
+			"/responses/"+status+"/content/"+escape.Replace(media)+"/schema")
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(r.body))
+		require.NoError(t, err)
+		require.NoError(t, schema.Validate(value), "%s: %s", name, r.body)
+	}
+
+	check("graded", "POST", "/v1/grades", d.post(asked))
+	for _, tt := range badRequests {
+		check(tt.name, "POST", "/v1/grades", d.post(tt.body, tt.headers...))
+	}
+	check("other site", "POST", "/v1/grades", d.post(asked, "Sec-Fetch-Site: cross-site"))
+	for _, tt := range errorsAtTheEdge {
+		if tt.want == api.UnknownGrade {
+			continue // not of this call
+		}
+		broken := open(t)
+		broken.grader.grade = func(context.Context, grading.Request) (grading.Result, error) {
+			return grading.Result{}, tt.err
+		}
+		check(tt.name, "POST", "/v1/grades", broken.post(asked))
+	}
+	check("unscored", "POST", "/v1/grades", unscored(t))
+	check("kept", "GET", "/v1/grades/{id}", d.get("/v1/grades/"+someGrade))
+	check("bad detail", "GET", "/v1/grades/{id}", d.get("/v1/grades/"+someGrade+"?detail=x"))
+	check("not kept", "GET", "/v1/grades/{id}", d.get("/v1/grades/none"))
+	check("forgotten", "DELETE", "/v1/grades/{id}", d.send("DELETE", "/v1/grades/"+someGrade, ""))
+	check("sets", "GET", "/v1/sets", d.get("/v1/sets"))
+	check("unchanged sets", "GET", "/v1/sets", d.get("/v1/sets", "If-None-Match: *"))
+	check("set", "GET", "/v1/sets/{set}", d.get("/v1/sets/platform"))
+	check("no set", "GET", "/v1/sets/{set}", d.get("/v1/sets/none"))
+	check("question", "GET", "/v1/sets/{set}/questions/{question}", d.get("/v1/sets/platform/questions/on-call?include=sample_answer"))
+	check("no question", "GET", "/v1/sets/{set}/questions/{question}", d.get("/v1/sets/platform/questions/none"))
+	check("bad include", "GET", "/v1/sets/{set}/questions/{question}", d.get("/v1/sets/platform/questions/none?include=x"))
+	check("no key", "GET", "/v1/sets", locked(t).get("/v1/sets"))
+	check("alive", "GET", "/healthz", d.get("/healthz"))
+	check("ready", "GET", "/readyz", d.get("/readyz"))
+	red := api.Unready
+	check("not ready", "GET", "/readyz", open(t, func(c *Config) { c.Health = healthOf(&red) }).get("/readyz"))
+	check("problems", "GET", "/problems", d.get("/problems"))
+	check("problem", "GET", "/problems/{slug}", d.get("/problems/internal"))
+	check("no problem", "GET", "/problems/{slug}", d.get("/problems/none"))
+	check("document", "GET", "/openapi.json", d.get("/openapi.json"))
+	check("docs", "GET", "/docs", d.get("/docs"))
+	check("page", "GET", "/", d.get("/"))
+	check("metrics", "GET", "/metrics", d.get("/metrics"))
+}
+
+// unscored is the reply for a grade with nothing that may be null.
+func unscored(t *testing.T) reply {
+	t.Helper()
+	d := open(t)
+	g, err := record(judge.Usage{}).Grade()
+	require.NoError(t, err)
+	bare := *g
+	bare.ID, bare.Score, bare.Band = nil, nil, nil
+	bare.Status, bare.Review = grading.NeedsReview, grading.Review{Needed: true, Reasons: []string{"refused"}}
+	r, err := grading.NewRecord(bare, false, nil)
+	require.NoError(t, err)
+	d.grader.grade = always200(grading.Result{Record: r, Source: grading.Miss})
+	return d.post(asked)
+}
+
+// TestRequestsAreJudgedAsDocumented holds the bad requests against the
+// request's schema: what the document allows must not be refused as invalid.
+func TestRequestsAreJudgedAsDocumented(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	schema := readSpec(t, d).compile(t, "/components/schemas/GradeRequest")
+	good, err := jsonschema.UnmarshalJSON(strings.NewReader(asked))
+	require.NoError(t, err)
+	require.NoError(t, schema.Validate(good))
+	beyondSchemas := []string{ // what a JSON Schema cannot say
+		"several things are wrong at once", "a question is empty", "values of a question are off the menu", "a criterion is null",
+	}
+	for _, tt := range badRequests {
+		if tt.status != http.StatusUnprocessableEntity || slices.Contains(beyondSchemas, tt.name) {
+			continue
+		}
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(tt.body))
+		if err != nil {
+			continue // deeper than this validator reads
+		}
+		if tt.name == "a weight is beyond all numbers" {
+			continue
+		}
+		require.Error(t, schema.Validate(value), tt.name)
+	}
+}
