@@ -1,0 +1,46 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/gradus-ai/gradus/internal/grading"
+)
+
+// keyspace names every key and channel in Redis. It is the prefix they share.
+//
+//	PREFIX grade:TENANT:ID    string  an entry (entry.go); expires with the retention
+//	PREFIX replies:TENANT:ID  string  the raw replies behind it; expires with it
+//	PREFIX lock:TENANT:ID     string  the token of whoever is computing it; expires with the lease
+//	PREFIX secret             string  32 random bytes; kept for good
+//	PREFIX probe:ORIGIN       string  written by Health; expires in seconds
+//	PREFIX events             channel what happened to which grade (events.go)
+//
+// Tenant and id are escaped, so that no tenant's name can run into another's.
+type keyspace string
+
+func (k keyspace) grade(key grading.Key) string   { return k.owned("grade:", key) }
+func (k keyspace) replies(key grading.Key) string { return k.owned("replies:", key) }
+func (k keyspace) lock(key grading.Key) string    { return k.owned("lock:", key) }
+func (k keyspace) secret() string                 { return string(k) + "secret" }
+func (k keyspace) probe(origin string) string     { return string(k) + "probe:" + origin }
+func (k keyspace) events() string                 { return string(k) + "events" }
+
+// names are the keys of one grade.
+type names struct{ grade, replies, lock string }
+
+func (s *Store) names(key grading.Key) names {
+	return names{s.keys.grade(key), s.keys.replies(key), s.keys.lock(key)}
+}
+
+func (k keyspace) owned(kind string, key grading.Key) string {
+	return string(k) + kind + escape(key.Tenant) + ":" + escape(key.ID)
+}
+
+var escaper = strings.NewReplacer("%", "%25", ":", "%3A")
+
+func escape(s string) string {
+	if !strings.ContainsAny(s, "%:") {
+		return s
+	}
+	return escaper.Replace(s)
+}
