@@ -8,5 +8,5 @@ import "embed"
 
 // FS holds the sets (*.yaml) and rubric.schema.json.
 //
-//go:embed *
+//go:embed *.yaml rubric.schema.json
 var FS embed.FS

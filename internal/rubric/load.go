@@ -70,7 +70,7 @@ func readFile(fsys fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // opened for reading: nothing to lose
 	// The entry may have been a symbolic link, as in a Kubernetes ConfigMap;
 	// only the open file knows what it is.
 	if info, err := f.Stat(); err != nil {

@@ -3,6 +3,7 @@ package rubric_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,8 +146,14 @@ func TestAFileThatIsTooLargeIsRefusedUnread(t *testing.T) {
 	require.ErrorContains(t, err, "big.yaml: larger than 1048576 bytes")
 }
 
-// Files made to exhaust the parser are refused, or read, within a second: it
-// recurses once a level, unfolds aliases, and searches wide mappings linearly.
+// hostileBytes is the size of the files of the next test: large enough to
+// tell linear from quadratic, small enough for a test.
+const hostileBytes = rubric.MaxBytes / 4
+
+// Files made to exhaust the parser are refused quickly: it recurses once a
+// level, unfolds aliases, and takes time quadratic in the width of a mapping.
+// Unbounded, the widest of these takes seven seconds and the largest file 16
+// times as long; bounded, the slowest takes a fifth of one.
 func TestAHostileFileIsRefusedQuickly(t *testing.T) {
 	t.Parallel()
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
@@ -154,7 +161,7 @@ func TestAHostileFileIsRefusedQuickly(t *testing.T) {
 		p := string(c - 1)
 		bomb += string(c) + ": &" + string(c) + " [" + strings.Repeat("*"+p+", ", 10) + "]\n"
 	}
-	fill := func(unit string) string { return strings.Repeat(unit, rubric.MaxBytes/len(unit)) }
+	fill := func(unit string) string { return strings.Repeat(unit, hostileBytes/len(unit)) }
 	for name, text := range map[string]string{
 		"alias bomb":        bomb,
 		"open brackets":     fill("["),
@@ -166,12 +173,12 @@ func TestAHostileFileIsRefusedQuickly(t *testing.T) {
 		"tags":              fill("!a "),
 		"anchors":           fill("&a "),
 		"one key":           fill("a:\n"),
-		"one flow key":      "{" + fill("a: 1,")[:rubric.MaxBytes-4],
-		"flow words":        "{" + fill("a,")[:rubric.MaxBytes-4],
+		"one flow key":      "{" + fill("a: 1,")[:hostileBytes-8],
+		"flow words":        "{" + fill("a,")[:hostileBytes-8],
 		"quotes":            fill(`"`),
 		"single quotes":     fill("'\n"),
 		"documents":         fill("---\n"),
-		"commas":            "[" + fill(",")[:rubric.MaxBytes-4],
+		"commas":            "[" + fill(",")[:hostileBytes-8],
 		"colons":            fill(":"),
 		"spaced colons":     fill(": "),
 		"pipes":             fill("|\n"),
@@ -200,4 +207,22 @@ func steps(n int) string {
 		b.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	return b.String()
+}
+
+// One question in YAML is about two kilobytes; the largest file holds some 500.
+func BenchmarkParse(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("version: 1\nid: large\nquestions:\n")
+	for i := 0; text.Len() < rubric.MaxBytes-3000; i++ {
+		fmt.Fprintf(&text, "  - id: q%d\n    question: What?\n    sample_answer: >-\n      %s\n    criteria:\n", i, strings.Repeat("some words ", 60))
+		for j := range 8 {
+			fmt.Fprintf(&text, "      - id: c%d\n        statement: Says one thing or another\n        weight: 12.5\n        phrases: [one thing, another thing, the other way]\n", j)
+		}
+	}
+	b.SetBytes(int64(text.Len()))
+	for b.Loop() {
+		if _, err := rubric.Parse("large.yaml", []byte(text.String())); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

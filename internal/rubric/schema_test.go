@@ -28,6 +28,8 @@ var beyondSchema = map[string]string{
 	"a-tag":                               "gone once the YAML is read",
 	"a-directive":                         "gone once the YAML is read",
 	"an-explicit-key":                     "gone once the YAML is read",
+	"a-document-after-an-empty-one":       "gone once the YAML is read",
+	"text-after-the-end-of-the-document":  "gone once the YAML is read",
 	"a-second-document":                   "gone once the YAML is read",
 	"a-weight-is-octal":                   "gone once the YAML is read",
 	"a-weight-is-infinite":                "JSON has no such number",
@@ -37,6 +39,8 @@ var beyondSchema = map[string]string{
 	"a-syntax-error":                      "not data at all",
 	"a-list-is-not-closed":                "not data at all",
 	"a-tab-indents":                       "not data at all",
+	"text-follows-a-closing-quote":        "not data at all",
+	"a-tab-stands-in-a-text":              "of the bytes, not of the data",
 	"a-long-line-is-cut":                  "not data at all",
 	"the-file-is-empty":                   "an editor shows nothing for nothing",
 }

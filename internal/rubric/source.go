@@ -33,9 +33,14 @@ func newSource(path string, data []byte) (*source, Faults) {
 		for at, r := range line {
 			column++
 			reason := ""
-			if r == utf8.RuneError && !strings.HasPrefix(line[at:], string(utf8.RuneError)) {
+			switch {
+			case r == utf8.RuneError && !strings.HasPrefix(line[at:], string(utf8.RuneError)):
 				reason = "this is not valid UTF-8; save the file as UTF-8"
-			} else if isControl(r) {
+			case r == '\t':
+				// YAML allows tabs within a line, but the parser drops them from
+				// plain text, and swallows what follows a quoted one.
+				reason = "a tab; use spaces, or write \\t in double quotes"
+			case isControl(r):
 				reason = fmt.Sprintf("control character U+%04X; remove it", r)
 			}
 			if reason != "" {

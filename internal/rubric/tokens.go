@@ -34,7 +34,13 @@ func checkTokens(src *source, tokens token.Tokens) (faults Faults, fatal bool) {
 		faults = append(faults, src.fault(placeOf(tk), reason))
 	}
 	var nest nesting
+	var doc document
 	for _, tk := range tokens {
+		if doc.another(tk) {
+			// The parser would drop some of what follows without a word.
+			note(tk, "a second document; a file holds one set")
+			return faults, true
+		}
 		if reason, bad := forbidden[tk.Type]; bad {
 			note(tk, reason)
 			if len(faults) >= maxForbidden {
@@ -47,6 +53,31 @@ func checkTokens(src *source, tokens token.Tokens) (faults Faults, fatal bool) {
 		}
 	}
 	return faults, false
+}
+
+// document follows where the one document of a file begins and ends.
+type document struct {
+	begun, ended bool
+	directive    int // the line of the last directive
+}
+
+// another reports that the next token belongs to a second document.
+func (d *document) another(tk *token.Token) bool {
+	switch {
+	case tk.Type == token.CommentType:
+		return false
+	case tk.Type == token.DirectiveType:
+		d.directive = tk.Position.Line
+	case tk.Position.Line == d.directive: // the words of a directive
+	case tk.Type == token.DocumentEndType:
+		d.ended = true
+		return false
+	case tk.Type == token.DocumentHeaderType && d.begun:
+		d.ended = true
+	default:
+		d.begun = true
+	}
+	return d.ended
 }
 
 // nesting follows how deep and how wide the collections around a token are. It
