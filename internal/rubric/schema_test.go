@@ -93,9 +93,8 @@ func TestSchemaAndParserAgreeOnEveryFixture(t *testing.T) {
 	require.Empty(t, unused, "fixtures that are gone")
 }
 
-// What the schema refuses in the shape of a set, the parser refuses as well:
-// the shipped schema must not make an editor complain about what loads.
-func TestTheShippedSetsKeepToTheSchema(t *testing.T) {
+// An editor must not complain about what ships.
+func TestTheShippedSetsKeepToTheSchemaAndTheFormRules(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
 	sets, err := rubric.LoadFS(rubrics.FS)
@@ -106,6 +105,7 @@ func TestTheShippedSetsKeepToTheSchema(t *testing.T) {
 		require.NoError(t, validate(s, data), set.Path())
 		require.True(t, bytes.HasPrefix(data, []byte("# yaml-language-server: $schema=rubric.schema.json\n")), set.Path())
 		require.Equal(t, set.ID+".yaml", set.Path(), "a set is called like its file")
+		require.Empty(t, rubric.Lint(set), "the shipped sets show how it is done")
 	}
 }
 
