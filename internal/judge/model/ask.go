@@ -1,0 +1,104 @@
+package model
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gradus-ai/gradus/internal/llm"
+	"github.com/gradus-ai/gradus/internal/prompt"
+)
+
+// Reasons why a model that was asked gave nothing to judge by. They appear in
+// the Doubts of a judgement.
+const (
+	Refused         = "refused"          // it would not answer
+	ReplyUnreadable = "reply_unreadable" // not even after one repair turn
+	ReplyTruncated  = "reply_truncated"  // cut short, and again with twice the room
+)
+
+// Room for a reply, in tokens: what five criteria take is some 200, the rest
+// is for models that think first. A bound is needed because a reply that never
+// ends costs without limit.
+const (
+	roomBase         = 1024
+	roomPerCriterion = 128
+)
+
+// ask puts one request and reads the reply about n criteria. A reply cut short
+// is asked for once more with twice the room; one that cannot be read gets one
+// repair turn. What is still unusable then comes back as a reason; an error
+// means that the model could not be asked.
+func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, answer string) (readings []reading, reason string, err error) {
+	req := request(r, n)
+	first := req.Messages
+	var longer, repaired bool
+	for {
+		reply, err := j.complete(ctx, l, req)
+		if err != nil {
+			return nil, "", err
+		}
+		switch {
+		case reply.Refused:
+			return nil, Refused, nil
+		case reply.Truncated && longer:
+			return nil, ReplyTruncated, nil
+		case reply.Truncated:
+			longer = true
+			req.MaxTokens *= 2
+			continue
+		}
+		readings, fault := read(reply.Text, n, answer)
+		switch {
+		case fault == nil:
+			return readings, "", nil
+		case repaired:
+			return nil, ReplyUnreadable, nil
+		}
+		repaired = true
+		turns, err := j.cfg.Prompts.Repair(reply.Text, fault.Error())
+		if err != nil {
+			return nil, "", err
+		}
+		req.Messages = append(first[:len(first):len(first)], messages(turns)...)
+	}
+}
+
+// askOnce puts one request and makes do with what comes: a second look is not
+// worth a second chance.
+func (j *Judge) askOnce(ctx context.Context, l *ledger, r prompt.Rendered, answer string) (got reading, usable bool, err error) {
+	reply, err := j.complete(ctx, l, request(r, 1))
+	if err != nil || reply.Refused || reply.Truncated {
+		return reading{}, false, err
+	}
+	readings, fault := read(reply.Text, 1, answer)
+	if fault != nil {
+		return reading{}, false, nil
+	}
+	return readings[0], true, nil
+}
+
+func (j *Judge) complete(ctx context.Context, l *ledger, req llm.Request) (*llm.Reply, error) {
+	reply, err := j.cfg.Completer.Complete(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("ask model: %w", err)
+	}
+	l.add(reply)
+	return reply, nil
+}
+
+func request(r prompt.Rendered, n int) llm.Request {
+	return llm.Request{
+		Messages:   messages(r.Messages),
+		Schema:     r.Schema,
+		SchemaName: r.SchemaName,
+		MaxTokens:  roomBase + roomPerCriterion*n,
+	}
+}
+
+func messages(turns []prompt.Message) []llm.Message {
+	out := make([]llm.Message, len(turns))
+	for i, turn := range turns {
+		out[i] = llm.Message{Role: llm.Role(turn.Role), Text: turn.Text}
+	}
+	return out
+}
