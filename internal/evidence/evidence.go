@@ -63,3 +63,23 @@ func (in Integrity) Has(f Flag) bool {
 	}
 	return false
 }
+
+// Reason says why a quote does not count.
+type Reason string
+
+// The reasons for which Verify drops a quote.
+const (
+	NotFound    Reason = "not_found"   // the answer does not say this
+	NoWords     Reason = "no_words"    // it says nothing: signs or function words only
+	Echo        Reason = "echo"        // it repeats the question or the guidance
+	Instruction Reason = "instruction" // it lies in text that looks like an instruction to the judge
+	Hidden      Reason = "hidden"      // it lies in hidden text
+	Duplicate   Reason = "duplicate"   // it lies in another quote
+	Surplus     Reason = "surplus"     // there are enough quotes without it
+)
+
+// Dropped is a quote that does not count.
+type Dropped struct {
+	Quote  string
+	Reason Reason
+}
