@@ -1,0 +1,67 @@
+package grading
+
+import (
+	"sync"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/gradus-ai/gradus/internal/evidence"
+	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/rubric"
+)
+
+// questionsKept bounds the prepared questions in memory: inline questions come
+// from callers, who could otherwise fill it.
+const questionsKept = 512
+
+// prepared is what grading derives from a question once.
+type prepared struct {
+	reference  *evidence.Reference
+	vocabulary func() *vocabulary // needed only where a model comments
+}
+
+// shelf keeps prepared questions by digest.
+type shelf struct {
+	cache *otter.Cache[string, *prepared]
+}
+
+func newShelf() *shelf {
+	return &shelf{cache: otter.Must(&otter.Options[string, *prepared]{MaximumSize: questionsKept})}
+}
+
+func (s *shelf) of(q *rubric.Question) *prepared {
+	digest := q.Digest()
+	if p, ok := s.cache.GetIfPresent(digest); ok {
+		return p
+	}
+	p := &prepared{
+		reference:  evidence.NewReference(evidence.ReferenceTexts{Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer}),
+		vocabulary: sync.OnceValue(func() *vocabulary { return newVocabulary(q) }),
+	}
+	s.cache.Set(digest, p)
+	return p
+}
+
+// verify looks every quote up in the answer and returns findings with the
+// quotes that stand. A credited verdict whose quotes all fall is not trusted
+// and not zero either: it becomes CannotAssess.
+func verify(answer *evidence.Answer, ref *evidence.Reference, in evidence.Integrity, findings []judge.Finding) []judge.Finding {
+	out := make([]judge.Finding, len(findings))
+	for i, f := range findings {
+		claimed := make([]string, len(f.Evidence))
+		for k, quote := range f.Evidence {
+			claimed[k] = quote.Text
+		}
+		kept, _ := evidence.Verify(answer, ref, in, claimed)
+		f.Evidence = kept
+		if f.Evidence == nil {
+			f.Evidence = []evidence.Quote{} // JSON: a list, never null
+		}
+		if f.Verdict.Credited() && len(kept) == 0 {
+			f.Verdict, f.Credit = judge.CannotAssess, 0
+			f.Comment = ""
+		}
+		out[i] = f
+	}
+	return out
+}
