@@ -10,10 +10,11 @@ import (
 
 // BreakerConfig shapes a Breaker. The zero value of a field is its default.
 type BreakerConfig struct {
-	// Consecutive faults open the breaker. Default 5.
+	// Consecutive faults open the breaker, if no more calls than that are still
+	// under way. Default 5.
 	Consecutive int
-	// Ratio of faults opens it, once Minimum calls have ended within Window.
-	// Defaults: one half of 20 calls within 30 s.
+	// Ratio of faults among the calls of the last Window opens it, once there
+	// are Minimum. Defaults: one half of 20 calls within 30 s.
 	Ratio   float64
 	Minimum int
 	Window  time.Duration
@@ -38,6 +39,10 @@ type BreakerConfig struct {
 // A fault is an unavailable endpoint or an attempt that timed out. A dead key
 // (ErrUnauthorized, ErrQuota) opens at once. A rate limit is not a fault, nor
 // is anything that the request itself is to blame for: the endpoint is there.
+//
+// Calls under way speak for the endpoint until they end. Faults come in at
+// once and answers after seconds, so of 200 calls with one fault in twenty the
+// first ten to end are all faults, and mean nothing.
 type Breaker struct {
 	next Completer
 	cfg  BreakerConfig
@@ -49,6 +54,7 @@ type Breaker struct {
 	coolDown    time.Duration // of the present or next opening
 	cause       error         // what opened it
 	era         int           // changes with every opening and closing
+	inFlight    int           // calls of this era
 	consecutive int
 	now, before tally // calls ended in this window and in the one before
 	windowEnds  time.Time
@@ -97,6 +103,7 @@ func (b *Breaker) enter() (era int, err error) {
 		return 0, err
 	}
 	b.probing = b.open
+	b.inFlight++
 	return b.era, nil
 }
 
@@ -160,6 +167,7 @@ func (b *Breaker) leave(era int, out outcome, err error) {
 	if era != b.era {
 		return
 	}
+	b.inFlight--
 	before := b.open
 	if b.open {
 		b.afterProbe(out, err)
@@ -196,9 +204,9 @@ func (b *Breaker) afterCall(out outcome, err error) {
 	case faulty:
 		b.consecutive++
 		b.now.faults++
-		calls, faults := b.now.calls+b.before.calls, b.now.faults+b.before.faults
+		calls, faults := b.now.calls+b.before.calls+b.inFlight, b.now.faults+b.before.faults
 		tooMany := calls >= b.cfg.Minimum && float64(faults) >= b.cfg.Ratio*float64(calls)
-		if b.consecutive >= b.cfg.Consecutive || tooMany {
+		if b.consecutive >= max(b.cfg.Consecutive, b.inFlight) || tooMany {
 			b.shut(out, err)
 		}
 	case deadKey:
@@ -222,7 +230,7 @@ func (b *Breaker) shut(out outcome, err error) {
 // reset begins an era with a clean slate.
 func (b *Breaker) reset() {
 	b.era++
-	b.consecutive = 0
+	b.inFlight, b.consecutive = 0, 0
 	b.now, b.before, b.windowEnds = tally{}, tally{}, time.Time{}
 }
 

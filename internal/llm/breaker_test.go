@@ -3,6 +3,7 @@ package llm_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,4 +229,30 @@ func TestPanicDoesNotKeepTheProbe(t *testing.T) {
 		require.Panics(t, func() { _ = ask(t, b) })
 		require.NoError(t, ask(t, b))
 	})
+}
+
+// Faults are quick and answers slow: a wave of 200 calls with one fault in
+// twenty begins with nothing but faults, and is no outage.
+func TestQuickFaultsAmongSlowAnswersAreNoOutage(t *testing.T) {
+	t.Parallel()
+	for faulty, opens := range map[int]bool{10: false, 80: false, 200: true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &model{name: "m"}
+			m.do = func(ctx context.Context, n int) (*llm.Reply, error) {
+				if n <= faulty {
+					time.Sleep(time.Millisecond)
+					return nil, down()
+				}
+				return answerAfter(ctx, 2*time.Second)
+			}
+			opened := false
+			b := llm.NewBreaker(m, llm.BreakerConfig{Observer: llm.Observer{Breaker: func(string, bool) { opened = true }}})
+			var wg sync.WaitGroup
+			for range 200 {
+				wg.Go(func() { _ = ask(t, b) })
+			}
+			wg.Wait()
+			require.Equal(t, opens, opened, "%d of 200 fail at once", faulty)
+		})
+	}
 }

@@ -181,7 +181,7 @@ func RetryAfter(err error) (time.Duration, bool) {
 }
 
 // Kind names an error in one word of a small, fixed set, for metrics and
-// logs: "" for nil, else rate_limit, quota, unauthorized, too_long, rejected,
+// logs: "" for nil, else rate_limit, quota, dead_key, too_long, rejected,
 // unavailable, timeout, open, cancelled, deadline or other.
 func Kind(err error) string {
 	var open *OpenError
@@ -199,7 +199,7 @@ func Kind(err error) string {
 	case errors.Is(err, ErrQuota):
 		return "quota"
 	case errors.Is(err, ErrUnauthorized):
-		return "unauthorized"
+		return "dead_key"
 	case errors.Is(err, ErrTooLong):
 		return "too_long"
 	case errors.Is(err, ErrRejected):

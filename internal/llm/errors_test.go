@@ -18,7 +18,7 @@ import (
 func TestEveryStatusIsClassified(t *testing.T) {
 	t.Parallel()
 	kinds := map[int]string{
-		401: "unauthorized", 403: "unauthorized", 407: "unauthorized",
+		401: "dead_key", 403: "dead_key", 407: "dead_key",
 		402: "quota",
 		408: "unavailable", 409: "unavailable", 425: "unavailable",
 		413: "too_long",

@@ -44,12 +44,6 @@ func (m *model) Complete(ctx context.Context, _ llm.Request) (*llm.Reply, error)
 	return m.do(ctx, n)
 }
 
-func (m *model) count() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.calls
-}
-
 // says fails with these errors in turn and then answers; a nil error answers.
 func says(errs ...error) *model {
 	return &model{name: "m", do: func(_ context.Context, n int) (*llm.Reply, error) {

@@ -95,7 +95,7 @@ func (r *Retry) Complete(ctx context.Context, req Request) (*Reply, error) {
 		}
 		r.cfg.Observer.waiting(Waiting{Model: nameOf(r.next), Retry: retry, Kind: Kind(err), Wait: wait})
 		if gone := sleep(ctx, wait); gone != nil {
-			return nil, fmt.Errorf("wait to ask again (%v): %w", err, gone)
+			return nil, fmt.Errorf("wait to ask again after %s: %w", Kind(err), gone)
 		}
 	}
 }

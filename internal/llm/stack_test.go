@@ -46,7 +46,7 @@ func TestWhenTheNextModelIsAsked(t *testing.T) {
 		{"a rate limit that could not be waited out", named("a", nil, limited(time.Hour)), second, "b", "", "rate_limit", answer.Usage},
 		{"a timeout", named("a", nil, llm.ErrTimeout), second, "b", "", "timeout", answer.Usage},
 		{"a used-up quota", named("a", nil, dead(llm.ErrQuota)), second, "b", "", "quota", answer.Usage},
-		{"a dead key", named("a", nil, dead(llm.ErrUnauthorized)), second, "b", "", "unauthorized", answer.Usage},
+		{"a dead key", named("a", nil, dead(llm.ErrUnauthorized)), second, "b", "", "dead_key", answer.Usage},
 		{"too long for the first", named("a", nil, dead(llm.ErrTooLong)), second, "b", "", "too_long", answer.Usage},
 		{"fault 30: a refusal, with both paid for", named("a", refusal, nil), second, "b", "", "refused", llm.Usage{PromptTokens: 17, CompletionTokens: 5}},
 		{"fault 30: two refusals", named("a", refusal, nil), named("b", refusal, nil), "b", "", "refused", llm.Usage{PromptTokens: 14}},

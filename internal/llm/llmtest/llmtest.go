@@ -172,7 +172,7 @@ func (s *Server) serveCompletion(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, apiError{Message: "unreadable request", Code: "unreadable_request"})
 		return
 	}
-	step, ok := s.next(request)
+	step, ok := s.next(&request)
 	if !ok {
 		s.t.Errorf("llmtest: request %d arrived, but the script has ended", s.Calls())
 		// A status that is never retried: one stray request is one failure.
@@ -182,12 +182,12 @@ func (s *Server) serveCompletion(w http.ResponseWriter, r *http.Request) {
 	step.serve(&call{w: w, r: r, request: request, closed: s.closed})
 }
 
-// next notes the request and takes the step that answers it.
-func (s *Server) next(request Request) (Step, bool) {
+// next numbers and notes the request and takes the step that answers it.
+func (s *Server) next(request *Request) (Step, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	request.Number = len(s.requests) + 1
-	s.requests = append(s.requests, request)
+	s.requests = append(s.requests, *request)
 	s.arrival.Broadcast()
 	if len(s.script) == 0 {
 		return Step{}, false

@@ -36,14 +36,21 @@ func (w *witness) end() {
 const question = `{"model":"m","temperature":0,"messages":[{"role":"system","content":"rules"},{"role":"user","content":"hello"}],
 	"response_format":{"type":"json_schema","json_schema":{"name":"grade","schema":{"type":"object"},"strict":true}}}`
 
-func post(t *testing.T, url, body string) (*http.Response, string) {
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func post(t *testing.T, url string) answer {
 	t.Helper()
-	resp, err := http.Post(url+"/chat/completions", "application/json", strings.NewReader(body))
+	resp, err := http.Post(url+"/chat/completions", "application/json", strings.NewReader(question))
 	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return resp, string(raw)
+	return answer{resp.StatusCode, resp.Header, string(raw)}
 }
 
 func TestScriptIsFollowedInOrder(t *testing.T) {
@@ -53,12 +60,12 @@ func TestScriptIsFollowedInOrder(t *testing.T) {
 		llmtest.Reply(map[string]int{"a": 1}).As("other").Using(30, 20, 10),
 		llmtest.Truncated("cut").Times(2),
 	)
-	resp, _ := post(t, model.URL, question)
-	require.Equal(t, 429, resp.StatusCode)
-	require.Equal(t, "7", resp.Header.Get("Retry-After"))
+	got := post(t, model.URL)
+	require.Equal(t, 429, got.status)
+	require.Equal(t, "7", got.header.Get("Retry-After"))
 
-	resp, body := post(t, model.URL, question)
-	require.Equal(t, 200, resp.StatusCode)
+	got = post(t, model.URL)
+	require.Equal(t, 200, got.status)
 	var reply struct {
 		Model   string
 		Choices []struct{ Message struct{ Content string } }
@@ -69,15 +76,14 @@ func TestScriptIsFollowedInOrder(t *testing.T) {
 			} `json:"prompt_tokens_details"`
 		}
 	}
-	require.NoError(t, json.Unmarshal([]byte(body), &reply))
+	require.NoError(t, json.Unmarshal([]byte(got.body), &reply))
 	require.Equal(t, "other", reply.Model)
 	require.JSONEq(t, `{"a":1}`, reply.Choices[0].Message.Content)
 	require.Equal(t, 30, reply.Usage.Prompt)
 	require.Equal(t, 20, reply.Usage.Details.Cached)
 
 	for range 2 {
-		_, body = post(t, model.URL, question)
-		require.Contains(t, body, `"finish_reason":"length"`)
+		require.Contains(t, post(t, model.URL).body, `"finish_reason":"length"`)
 	}
 	require.Equal(t, 4, model.Calls())
 }
@@ -85,7 +91,7 @@ func TestScriptIsFollowedInOrder(t *testing.T) {
 func TestRequestsAreRecordedAsTheyStoodOnTheWire(t *testing.T) {
 	t.Parallel()
 	model := llmtest.New(t, llmtest.Reply("ok"))
-	post(t, model.URL, question)
+	post(t, model.URL)
 	got := model.Requests()[0]
 	require.Equal(t, "m", got.Model)
 	require.Equal(t, "0", got.Param("temperature"))
@@ -103,7 +109,7 @@ func TestLeftOverStepsFailTheTest(t *testing.T) {
 	t.Parallel()
 	w := &witness{TB: t}
 	model := llmtest.New(w, llmtest.Reply("one"), llmtest.Reply("two"))
-	post(t, model.URL, question)
+	post(t, model.URL)
 	w.end()
 	require.Len(t, w.failures, 1)
 	require.Contains(t, w.failures[0], "1 of the script's steps")
@@ -113,8 +119,7 @@ func TestUnscriptedRequestFailsTheTest(t *testing.T) {
 	t.Parallel()
 	w := &witness{TB: t}
 	model := llmtest.New(w)
-	resp, _ := post(t, model.URL, question)
-	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	require.Equal(t, http.StatusNotFound, post(t, model.URL).status)
 	w.end()
 	require.Len(t, w.failures, 1)
 	require.Contains(t, w.failures[0], "the script has ended")
@@ -125,11 +130,10 @@ func TestAlwaysMayBeAskedAnyNumberOfTimes(t *testing.T) {
 	for _, n := range []int{0, 1, 3} {
 		w := &witness{TB: t}
 		model := llmtest.New(w, llmtest.Always(func(r llmtest.Request) llmtest.Step {
-			return llmtest.Reply("echo " + r.Last())
+			return llmtest.Reply(fmt.Sprintf("echo %d: %s", r.Number, r.Last()))
 		}))
-		for range n {
-			_, body := post(t, model.URL, question)
-			require.Contains(t, body, "echo hello")
+		for i := range n {
+			require.Contains(t, post(t, model.URL).body, fmt.Sprintf("echo %d: hello", i+1))
 		}
 		w.end()
 		require.Empty(t, w.failures)

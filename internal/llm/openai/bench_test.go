@@ -77,7 +77,7 @@ func floor(tb testing.TB, url string, inFlight int) func(context.Context) error 
 			messages = append(messages, api.ChatCompletionMessage{Role: string(m.Role), Content: m.Text})
 		}
 		resp, err := client.CreateChatCompletion(ctx, api.ChatCompletionRequest{
-			Model: "m", Messages: messages, MaxTokens: req.MaxTokens, Temperature: 1e-45,
+			Model: "m", Messages: messages, MaxCompletionTokens: req.MaxTokens, Temperature: 1e-45,
 			ResponseFormat: &api.ChatCompletionResponseFormat{
 				Type:       api.ChatCompletionResponseFormatTypeJSONSchema,
 				JSONSchema: &api.ChatCompletionResponseFormatJSONSchema{Name: "grade", Schema: req.Schema, Strict: true},

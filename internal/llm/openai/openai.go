@@ -57,8 +57,8 @@ type Config struct {
 	BaseURL string
 	// APIKey is sent as a bearer token; empty sends none.
 	APIKey string
-	// Organization is sent as OpenAI-Organization; empty sends none.
-	Organization string
+	// OrgID is sent as the OpenAI header that names who pays; empty sends none.
+	OrgID string
 	// Model is the model asked. It may be empty for a client that only lists
 	// models; see Client.For.
 	Model string
@@ -155,7 +155,7 @@ func (c *Client) For(model string) *Client {
 // goOpenAI configures the client underneath.
 func goOpenAI(cfg Config, base *url.URL) api.ClientConfig {
 	out := api.DefaultConfig(cfg.APIKey)
-	out.OrgID = cfg.Organization
+	out.OrgID = cfg.OrgID
 	// A query belongs behind the path that go-openai appends, not before it.
 	out.APIVersion = base.Query().Get("api-version")
 	root := *base
@@ -171,6 +171,14 @@ func goOpenAI(cfg Config, base *url.URL) api.ClientConfig {
 	}
 	out.HTTPClient = w
 	return out
+}
+
+// Close closes the connections that are not in use. The client and its
+// siblings stay usable.
+func (c *Client) Close() {
+	if t, ok := c.cfg.Transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 }
 
 // Models is the one model that this client asks.

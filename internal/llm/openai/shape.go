@@ -76,7 +76,7 @@ func build(model string, req llm.Request, s shape) api.ChatCompletionRequest {
 		if reasoning != s.otherLimit {
 			out.MaxCompletionTokens = req.MaxTokens
 		} else {
-			out.MaxTokens = req.MaxTokens
+			out.MaxTokens = req.MaxTokens //nolint:staticcheck // the only name that many compatible servers know
 		}
 	}
 	if req.Schema == nil {

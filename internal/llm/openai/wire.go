@@ -86,8 +86,9 @@ func errorInReply(resp *http.Response, body []byte, now time.Time) *refusal {
 		Error   json.RawMessage   `json:"error"`
 		Choices []json.RawMessage `json:"choices"`
 	}
-	if json.Unmarshal(body, &reply) != nil || !present(reply.Error) || len(reply.Choices) > 0 {
-		return nil
+	err := json.Unmarshal(body, &reply)
+	if found := err == nil && present(reply.Error) && len(reply.Choices) == 0; !found {
+		return nil // another shape is for go-openai to stumble over
 	}
 	r := parseRefusal(resp.StatusCode, resp.Header, body, now)
 	r.retryAfter = retryAfter(resp.Header, now)
