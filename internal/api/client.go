@@ -128,7 +128,7 @@ func call[T any](ctx context.Context, c *Client, method string, u *url.URL, body
 	if err != nil {
 		return nil, fmt.Errorf("call the service: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // nothing was written: closing cannot lose anything
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	switch {
 	case err != nil:

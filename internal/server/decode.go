@@ -94,6 +94,8 @@ func readBody(c *gin.Context, into *bytes.Buffer) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &limit):
+		// MaxBytesReader would say so itself if gin's writer let it.
+		c.Header("Connection", "close")
 		return tooLarge()
 	case errors.As(err, &network) && network.Timeout():
 		c.Header("Connection", "close")

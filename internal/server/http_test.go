@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge"
 )
 
 func TestSetsAreListedInFileOrder(t *testing.T) {
@@ -184,4 +186,50 @@ func healthOf(state *api.ReadyState) Health {
 	return func(context.Context) api.Readiness {
 		return api.Readiness{Status: *state, Checks: []api.Check{{Name: "redis", Status: *state}}}
 	}
+}
+
+// The client of package api speaks to a real server here, so that the two
+// cannot drift apart.
+func TestClientAndServerUnderstandEachOther(t *testing.T) {
+	t.Parallel()
+	d := locked(t)
+	d.grader.find = func(grading.Key) (*grading.Record, error) { return record(judge.Usage{}), nil }
+	client, err := api.NewClient(d.url, clearKey, nil)
+	require.NoError(t, err)
+	ctx := t.Context()
+
+	want := decodeGrade(t, d.post(asked, "Authorization: Bearer "+clearKey))
+	got, err := client.Grade(ctx, api.GradeRequest{QuestionID: "platform/on-call", Answer: "x", Detail: api.DetailFull}, api.Fresh())
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.True(t, d.grader.last(t).Fresh)
+
+	_, err = client.Grade(ctx, api.GradeRequest{Answer: "x", Question: &api.Question{
+		Question: "Why?", Criteria: []api.Criterion{{ID: "a", Statement: "Says why."}},
+	}})
+	require.NoError(t, err)
+	require.Equal(t, "Why?", d.grader.last(t).Question.Text)
+
+	got, err = client.GetGrade(ctx, someGrade, api.DetailNudge)
+	require.NoError(t, err)
+	require.Empty(t, got.Feedback.Improvements[0].Starter)
+	require.NoError(t, client.ForgetGrade(ctx, someGrade))
+
+	sets, err := client.Sets(ctx)
+	require.NoError(t, err)
+	set, err := client.Set(ctx, "platform")
+	require.NoError(t, err)
+	require.Equal(t, sets[0], *set)
+	question, err := client.Question(ctx, "platform/on-call", true)
+	require.NoError(t, err)
+	require.NotEmpty(t, question.SampleAnswer)
+
+	_, err = client.Question(ctx, "platform/none", false)
+	require.ErrorIs(t, err, api.UnknownQuestion)
+	_, err = client.Grade(ctx, api.GradeRequest{QuestionID: "platform/on-call", Answer: strings.Repeat("x", api.MaxAnswer+1)})
+	require.ErrorIs(t, err, api.InvalidRequest)
+	stranger, err := api.NewClient(d.url, "", nil)
+	require.NoError(t, err)
+	_, err = stranger.Sets(ctx)
+	require.ErrorIs(t, err, api.Unauthorized)
 }

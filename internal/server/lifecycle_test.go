@@ -147,6 +147,7 @@ func TestEndlessBodyIsRefusedInFlatMemory(t *testing.T) {
 	if err == nil { // the reply may also be lost in the reset of the connection
 		defer resp.Body.Close()
 		require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
+		require.True(t, resp.Close)
 	}
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20))
