@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/prompt"
@@ -59,7 +60,7 @@ func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, an
 		if err != nil {
 			return nil, "", err
 		}
-		req.Messages = append(first[:len(first):len(first)], messages(turns)...)
+		req.Messages = slices.Concat(first, messages(turns))
 	}
 }
 
@@ -70,11 +71,10 @@ func (j *Judge) askOnce(ctx context.Context, l *ledger, r prompt.Rendered, answe
 	if err != nil || reply.Refused || reply.Truncated {
 		return reading{}, false, err
 	}
-	readings, fault := read(reply.Text, 1, answer)
-	if fault != nil {
-		return reading{}, false, nil
+	if readings, fault := read(reply.Text, 1, answer); fault == nil {
+		return readings[0], true, nil
 	}
-	return readings[0], true, nil
+	return reading{}, false, nil
 }
 
 func (j *Judge) complete(ctx context.Context, l *ledger, req llm.Request) (*llm.Reply, error) {

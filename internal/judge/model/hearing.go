@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
@@ -109,20 +108,17 @@ func failure(reason string) opinion {
 	return opinion{reading: reading{verdict: judge.CannotAssess}, failed: reason}
 }
 
-// askSecond forms the second opinion. That it fails costs nothing but itself,
-// unless nobody waits any longer.
-func (h *hearing) askSecond(ctx context.Context) error {
+// opine forms the second opinion; nil where there is none, or none to be had:
+// it is a help, and its failure fails nothing.
+func (h *hearing) opine(ctx context.Context) []judge.Finding {
 	if h.judge.cfg.Second == nil {
 		return nil
 	}
 	second, err := h.judge.cfg.Second.Judge(ctx, h.task)
-	switch {
-	case err == nil && len(second.Findings) == len(h.opinions):
-		h.second = second.Findings
-	case ctx.Err() != nil:
-		return fmt.Errorf("ask for a second opinion: %w", context.Cause(ctx))
+	if err != nil || len(second.Findings) != len(h.opinions) {
+		return nil
 	}
-	return nil
+	return second.Findings
 }
 
 // look is a kind of second look.
@@ -162,7 +158,7 @@ func (h *hearing) lookAgain(ctx context.Context) error {
 			h.doubt(SecondLookFailed)
 		}
 		if err != nil {
-			break // the first call is paid for: keep what stands
+			return nil //nolint:nilerr // the first call is paid for: keep what stands
 		}
 	}
 	return nil

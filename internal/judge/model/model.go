@@ -134,29 +134,28 @@ func (j *Judge) PromptDigest() string { return j.cfg.Prompts.Digest() }
 // unreadable makes findings that are CannotAssess, with the reason in Doubts.
 // An answer without content words is judged without a call.
 func (j *Judge) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, error) {
-	c, err := j.open(task)
+	h, err := j.open(task)
 	if err != nil {
 		return nil, err
 	}
-	if c.answer.Blank() {
-		return &judge.Judgement{Findings: c.blank()}, nil
+	if h.answer.Blank() {
+		return &judge.Judgement{Findings: h.blank()}, nil
 	}
 	if j.cfg.Thorough {
-		err = c.readEach(ctx)
+		err = h.readEach(ctx)
 	} else {
-		err = c.readAll(ctx)
+		err = h.readAll(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.askSecond(ctx); err != nil {
+	h.second = h.opine(ctx)
+	if err := h.lookAgain(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.lookAgain(ctx); err != nil {
-		return nil, err
-	}
-	judgement := &judge.Judgement{Findings: c.findings(), Second: c.second, Doubts: c.reasons()}
-	c.ledger.close(judgement, first(j.cfg.Completer.Models()))
+	judgement := &judge.Judgement{Findings: h.findings(), Second: h.second}
+	judgement.Doubts = h.reasons()
+	h.ledger.close(judgement, first(j.cfg.Completer.Models()))
 	return judgement, nil
 }
 
