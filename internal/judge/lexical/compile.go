@@ -1,0 +1,228 @@
+package lexical
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gradus-ai/gradus/internal/evidence"
+	"github.com/gradus-ai/gradus/internal/rubric"
+	"github.com/gradus-ai/gradus/internal/text"
+)
+
+// compiled is a question made ready for matching. It is immutable.
+type compiled struct {
+	question  *rubric.Question
+	reference *evidence.Reference
+	vocab     *vocabulary
+	phrasings []phrasing
+	// holders are the phrasings that contain each term.
+	holders  [][]int32
+	criteria []criterion
+	// reach is the longest window of any phrasing.
+	reach int
+	// sampleWords is the length of the sample answer; 0 without one.
+	sampleWords int
+}
+
+// criterion is what is known of a criterion before any answer.
+type criterion struct {
+	*rubric.Criterion
+	// zero and full are the matches of credit 0 and 1.
+	zero, full float64
+	// weak marks a criterion whose sample matches hardly better than anything.
+	weak bool
+}
+
+// compile prepares a question. The cost is a few milliseconds.
+func compile(q *rubric.Question) *compiled {
+	c := &compiled{
+		question: q,
+		reference: evidence.NewReference(evidence.ReferenceTexts{
+			Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer,
+		}),
+		vocab: newVocabulary(&theBank().stats),
+	}
+	asked, sample := text.Parse(q.Text), text.Parse(q.SampleAnswer)
+	for i := range asked.Tokens {
+		if t := &asked.Tokens[i]; t.Class != text.Function {
+			c.vocab.demoted[t.Stem] = true
+		}
+	}
+	c.sampleWords = len(sample.Tokens)
+	c.vocab.observe(asked)
+	if q.Guidance != "" {
+		c.vocab.observe(text.Parse(q.Guidance))
+	}
+	if q.SampleAnswer != "" {
+		c.vocab.observe(sample)
+	}
+
+	drafts := make([][]draft, len(q.Criteria))
+	for i := range q.Criteria {
+		drafts[i] = draftsOf(&q.Criteria[i])
+		docs := make([]*text.Doc, 0, len(drafts[i]))
+		for j := range drafts[i] {
+			docs = append(docs, drafts[i][j].doc)
+		}
+		c.vocab.observe(docs...)
+		c.criteria = append(c.criteria, criterion{Criterion: &q.Criteria[i]})
+	}
+	for i := range drafts {
+		c.phrase(int32(i), drafts[i])
+	}
+	c.index()
+	if len(sample.Sentences) > 0 {
+		for i, sentences := range c.align(sample) {
+			c.phrase(int32(i), sentences)
+		}
+		c.index()
+	}
+	c.anchor(asked, sample)
+	return c
+}
+
+// draft is a phrasing before its terms are weighed.
+type draft struct {
+	doc *text.Doc
+	// first and last bound its tokens.
+	first, last int
+	statement   bool // written in the rubric's voice
+	aligned     bool
+	share       float64
+}
+
+func whole(doc *text.Doc) draft {
+	return draft{doc: doc, last: len(doc.Tokens), share: 1}
+}
+
+// draftsOf lists what a criterion's author wrote: statement, its alternatives,
+// and phrases.
+func draftsOf(c *rubric.Criterion) []draft {
+	var out []draft
+	for _, s := range alternatives(c.Statement) {
+		d := whole(text.Parse(s))
+		d.statement = true
+		out = append(out, d)
+	}
+	for _, p := range c.Phrases {
+		out = append(out, whole(text.Parse(p)))
+	}
+	return out
+}
+
+var (
+	bullet = regexp.MustCompile(`(?m)^\s*[*•-]\s+`)
+	orWord = regexp.MustCompile(`\bOR\b|;\s*or\b|,\s*or that\b`)
+)
+
+// alternatives takes apart a statement that says itself that one of several
+// things is enough. The whole statement comes first.
+func alternatives(statement string) []string {
+	out := []string{statement}
+	parts := []string{statement}
+	if at := bullet.FindAllStringIndex(statement, -1); len(at) > 1 {
+		parts = nil
+		for i, b := range at {
+			end := len(statement)
+			if i+1 < len(at) {
+				end = at[i+1][0]
+			}
+			parts = append(parts, statement[b[1]:end])
+		}
+	}
+	for _, p := range parts {
+		out = append(out, orWord.Split(p, -1)...)
+	}
+	out = slices.DeleteFunc(out, func(s string) bool { return len(strings.Fields(s)) < 2 && len(out) > 1 })
+	if len(out) == 0 {
+		return []string{statement}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(out)
+}
+
+// rubricWords are stems with which rubrics speak about answers.
+var rubricWords = func() map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.Fields(`state states describe describes mention mentions explain explains give gives show
+		shows include includes say says define defines report reports name names identify identifies recognize
+		recognizes indicate indicates note notes discuss discusses list lists provide provides demonstrate
+		demonstrates student students answer answers candidate response correct correctly likely following either
+		least concrete specific specifically conclude concludes link links support supports write writes using
+		use uses tell tells lay lays`) {
+		out[stemsOf(w)[0]] = true
+	}
+	return out
+}()
+
+// rubricShare is what is left of the weight of a rubric word in a statement.
+const rubricShare = 0.2
+
+// phrase adds the phrasings of one criterion.
+func (c *compiled) phrase(of int32, drafts []draft) {
+	first := len(c.phrasings)
+	var us []unit
+	for _, d := range drafts {
+		marks := negations(nil, d.doc)
+		ph := phrasing{criterion: of, aligned: d.aligned, share: d.share, reach: longestWindow}
+		if n := d.doc.Tokens[d.last-1].Sentence - d.doc.Tokens[d.first].Sentence + 1; n > ph.reach {
+			ph.reach = n
+		}
+		us = units(us[:0], d.doc, d.first, d.last)
+		if len(us) == 0 {
+			for i := d.first; i < d.last; i++ { // only function words: they must do
+				us = append(us, unit{key: d.doc.Tokens[i].Stem, class: text.Function, token: i, tokens: 1})
+			}
+		}
+		for _, u := range us {
+			if u.inside {
+				continue
+			}
+			w := 0.0
+			for i := u.token; i < u.token+u.tokens; i++ {
+				if t := &d.doc.Tokens[i]; t.Class != text.Function || u.tokens == 1 {
+					w += c.vocab.weight(t.Stem, t.Class)
+				}
+			}
+			id := c.vocab.add(u.key, w, u.classes)
+			w = c.vocab.terms[id].weight
+			if d.statement && rubricWords[u.key] {
+				w *= rubricShare
+			}
+			negated := marks[u.token]
+			if i := slices.IndexFunc(ph.terms, func(x weighted) bool { return x.term == id }); i >= 0 {
+				continue
+			}
+			ph.terms = append(ph.terms, weighted{term: id, weight: w, negated: negated})
+		}
+		c.phrasings = append(c.phrasings, ph)
+	}
+	var weights []float64
+	for _, ph := range c.phrasings[first:] {
+		for _, t := range ph.terms {
+			weights = append(weights, t.weight)
+		}
+	}
+	most := capMedians * median(weights)
+	for p := first; p < len(c.phrasings); p++ {
+		ph := &c.phrasings[p]
+		for i := range ph.terms {
+			t := &ph.terms[i]
+			t.weight = max(min(t.weight, most), 1e-6)
+			ph.total += t.weight
+			ph.size += c.vocab.terms[t.term].size
+		}
+	}
+}
+
+// index finds the holders of each term and the longest window.
+func (c *compiled) index() {
+	c.holders = make([][]int32, len(c.vocab.terms))
+	for p := range c.phrasings {
+		for _, t := range c.phrasings[p].terms {
+			c.holders[t.term] = append(c.holders[t.term], int32(p))
+		}
+		c.reach = max(c.reach, c.phrasings[p].reach)
+	}
+}

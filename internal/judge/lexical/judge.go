@@ -1,0 +1,263 @@
+package lexical
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/gradus-ai/gradus/internal/evidence"
+	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/rubric"
+	"github.com/gradus-ai/gradus/internal/text"
+)
+
+// algorithmVersion changes with anything in the code that can change a verdict.
+const algorithmVersion = 1
+
+// mostConfident bounds the confidence of a judge that reads words only.
+const mostConfident = 0.7
+
+// Judge is the lexical judge. It is safe for concurrent use.
+type Judge struct {
+	questions *questionCache
+}
+
+// New makes a lexical judge. It does no work until the first answer.
+func New() *Judge {
+	return &Judge{questions: newQuestionCache(keptQuestions)}
+}
+
+// Name is "lexical".
+func (*Judge) Name() string { return "lexical" }
+
+// Fingerprint names the versions of the algorithm and of its resources.
+func (*Judge) Fingerprint() string {
+	return fmt.Sprintf("lexical-%d %s %s %s", algorithmVersion, bankVersion, freqVersion, lexiconVersion)
+}
+
+// PromptDigest is empty: there is no prompt.
+func (*Judge) PromptDigest() string { return "" }
+
+// Judge grades an answer by its words. The error is the context's.
+func (j *Judge) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("judge lexically: %w", err)
+	}
+	q := j.questions.get(task.Question)
+	return &judge.Judgement{Findings: q.findings(evidence.Prepare(task.Answer))}, nil
+}
+
+// findings are the verdicts on one answer.
+func (q *compiled) findings(a *evidence.Answer) []judge.Finding {
+	doc := a.Doc()
+	out := make([]judge.Finding, len(q.criteria))
+	for i := range q.criteria {
+		c := &q.criteria[i]
+		out[i] = judge.Finding{CriterionID: c.ID, Verdict: judge.Missed, Confidence: mostConfident, Comment: c.lacking(judge.Missed)}
+	}
+	if a.Blank() {
+		return out
+	}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	s.read(q, doc, q.kept(a))
+	s.score(q, true)
+	credits := q.credits(s, doc)
+	for i := range out {
+		q.find(&out[i], i, s, doc, credits[i])
+	}
+	return out
+}
+
+// kept says which sentences of an answer are read: not lists of words, not
+// orders to the grader, not the question over again.
+func (q *compiled) kept(a *evidence.Answer) []bool {
+	stuffed, echoed := a.StuffedSentences(), q.reference.EchoedSentences(a)
+	in := evidence.Inspect(a, q.reference)
+	doc := a.Doc()
+	keep := make([]bool, len(doc.Sentences))
+	for i, sen := range doc.Sentences {
+		keep[i] = !stuffed[i] && !echoed[i] && !repeats(doc, i)
+		for _, span := range in.Spans {
+			if span.Flag != evidence.InstructionLike && span.Flag != evidence.HiddenText {
+				continue
+			}
+			if covered := min(span.End, sen.End) - max(span.Start, sen.Start); 2*covered >= sen.End-sen.Start {
+				keep[i] = false
+			}
+		}
+	}
+	return keep
+}
+
+// repeats reports whether an earlier sentence says the same words.
+func repeats(doc *text.Doc, i int) bool {
+	words := doc.Words(i)
+	for before := range i {
+		earlier := doc.Words(before)
+		if len(earlier) != len(words) {
+			continue
+		}
+		same := true
+		for k := range words {
+			if words[k].Stem != earlier[k].Stem {
+				same = false
+				break
+			}
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// credit is what one criterion earns before its verdict.
+type credit struct {
+	value        float64
+	contradicted bool
+	sign         sign
+}
+
+func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
+	out := make([]credit, len(q.criteria))
+	sum, weight := 0.0, 0.0
+	for i := range q.criteria {
+		c, m := &q.criteria[i], &s.matches[i]
+		v := (m.score - c.zero) / (c.full - c.zero)
+		out[i].value = min(max(v, 0), 1)
+		if m.denied >= deniedShare && m.denied >= m.agreed {
+			out[i].contradicted = out[i].value > 0
+			out[i].value = 0
+		}
+		if c.Signal == "" && c.Kind != rubric.Pitfall {
+			sum += c.Weight * out[i].value
+			weight += c.Weight
+		}
+	}
+	// A form proves nothing in an answer that speaks of something else.
+	topical := 1.0
+	if weight > 0 {
+		topical = min(sum/weight/onTopic, 1)
+	}
+	for i := range q.criteria {
+		c := &q.criteria[i]
+		if c.Signal != "" {
+			found := detect(c.Signal, doc, s.kept)
+			out[i].sign = found
+			out[i].value = max(0.5*out[i].value, found.strength*topical*(0.5+0.5*out[i].value))
+		}
+	}
+	return out
+}
+
+const (
+	// deniedShare is the share of a phrasing from which saying its opposite
+	// contradicts the criterion.
+	deniedShare = 0.3
+	// onTopic is the share of the topical criteria from which a form counts in
+	// full.
+	onTopic = 0.25
+	// leastCredit is the credit below which a criterion is missed, in
+	// thousandths.
+	leastCredit = 100
+)
+
+// find writes the finding on one criterion.
+func (q *compiled) find(f *judge.Finding, i int, s *scratch, doc *text.Doc, cr credit) {
+	c, m := &q.criteria[i], &s.matches[i]
+	f.Credit = int(math.Round(cr.value * judge.FullCredit))
+	switch {
+	case cr.contradicted:
+		f.Verdict, f.Credit = judge.Contradicted, 0
+	case f.Credit >= judge.FullCredit:
+		f.Verdict = judge.Met
+	case f.Credit >= leastCredit:
+		f.Verdict = judge.Partial
+	default:
+		f.Verdict, f.Credit = judge.Missed, 0
+	}
+	if f.Verdict != judge.Missed {
+		f.Evidence = q.quotes(s, doc, m, cr.sign)
+		if len(f.Evidence) == 0 {
+			f.Verdict, f.Credit = judge.Missed, 0
+		}
+	}
+	f.Comment = c.lacking(f.Verdict)
+	z := (m.score-c.zero)/(c.full-c.zero) - 0.5
+	f.Confidence = 1 / (1 + math.Exp(-6*(math.Abs(z)-0.25)))
+	if c.weak {
+		f.Confidence *= 0.7
+	}
+	if cr.contradicted {
+		f.Confidence -= 0.3
+	}
+	f.Confidence = math.Round(100*min(max(f.Confidence, 0.05), mostConfident)) / 100
+}
+
+// lacking says in a sentence what a verdict leaves open.
+func (c *criterion) lacking(v judge.Verdict) string {
+	switch {
+	case v == judge.Met, c.Kind == rubric.Pitfall && v == judge.Missed:
+		return ""
+	case v == judge.Contradicted:
+		return "The answer seems to say the opposite."
+	case v == judge.Partial && c.Partial != "":
+		return c.Partial
+	case c.Hint != "":
+		return c.Hint
+	case v == judge.Partial:
+		return "The answer touches on this only in part."
+	}
+	return "The answer does not seem to speak to this."
+}
+
+// mostQuotes bounds the quotes of one finding.
+const mostQuotes = 2
+
+// quotes shows the sentences behind a match: of its window the one that says
+// most of the phrasing, and a second that adds to it.
+func (q *compiled) quotes(s *scratch, doc *text.Doc, m *match, found sign) []evidence.Quote {
+	var out []evidence.Quote
+	quote := func(sentence int) {
+		sen := doc.Sentences[sentence]
+		out = append(out, evidence.Quote{
+			Text: doc.Slice(sen.Start, sen.End), Start: sen.Start, End: sen.End, Match: evidence.Exact,
+		})
+	}
+	if found.strength > 0 {
+		quote(found.sentence)
+		return out
+	}
+	if m.phrasing < 0 {
+		return nil
+	}
+	terms := len(q.vocab.terms)
+	ph := &q.phrasings[m.phrasing]
+	best, second := -1, -1
+	var most, next float64
+	for k := m.first; k < m.last; k++ {
+		sum := 0.0
+		for _, t := range ph.terms {
+			sum += t.weight * max(s.said[k*terms+int(t.term)], s.denied[k*terms+int(t.term)])
+		}
+		switch {
+		case sum > most:
+			second, next = best, most
+			best, most = k, sum
+		case sum > next:
+			second, next = k, sum
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	if second >= 0 && next >= most/2 {
+		first, last := min(best, second), max(best, second)
+		quote(s.kept[first].index)
+		quote(s.kept[last].index)
+		return out
+	}
+	quote(s.kept[best].index)
+	return out
+}

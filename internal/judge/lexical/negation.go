@@ -1,0 +1,104 @@
+package lexical
+
+import (
+	"strings"
+
+	"github.com/gradus-ai/gradus/internal/text"
+)
+
+// scopeWords is how many content words a negation reaches at most.
+const scopeWords = 5
+
+// contrasts end the reach of a negation.
+var contrasts = map[string]bool{"but": true, "however": true, "although": true, "though": true, "because": true, "since": true, "so": true, "yet": true, "until": true, "unless": true, "which": true}
+
+// rejecters are stems of verbs that deny what they govern.
+var rejecters = map[string]bool{"skip": true, "avoid": true, "omit": true, "refus": true, "lack": true, "disabl": true, "forbid": true, "ignor": true}
+
+// negations marks the tokens of doc that a negation reaches. The slice is
+// reused.
+func negations(marks []bool, doc *text.Doc) []bool {
+	if cap(marks) < len(doc.Tokens) {
+		marks = make([]bool, len(doc.Tokens), len(doc.Tokens)*2)
+	}
+	marks = marks[:len(doc.Tokens)]
+	clear(marks)
+	for i := range doc.Tokens {
+		if reach := denies(doc, i); reach > 0 {
+			markFrom(marks, doc, i+reach)
+		}
+	}
+	for i := 1; i < len(doc.Sentences); i++ {
+		if takesBack(doc, i) {
+			before := doc.Sentences[i-1]
+			for t := before.First; t < before.Last; t++ {
+				marks[t] = true
+			}
+		}
+	}
+	return marks
+}
+
+// denies returns how many tokens the negation at token i takes; 0 if there is
+// none.
+func denies(doc *text.Doc, i int) int {
+	t := &doc.Tokens[i]
+	next := ""
+	if i+1 < len(doc.Tokens) && doc.Tokens[i+1].Sentence == t.Sentence {
+		next = doc.Tokens[i+1].Norm
+	}
+	switch {
+	case t.Negator:
+		switch next {
+		case "only", "just", "merely", "longer", "matter", "sure", "one":
+			return 0 // "not only", "no longer than", "no matter how"
+		}
+		return 1
+	case rejecters[t.Stem]:
+		return 1
+	case t.Norm == "instead" && next == "of", t.Norm == "rather" && next == "than":
+		return 2
+	}
+	return 0
+}
+
+// markFrom marks what a negation reaches: to the next sign or contrast, at
+// most scopeWords content words.
+func markFrom(marks []bool, doc *text.Doc, from int) {
+	content := 0
+	for i := from; i < len(doc.Tokens); i++ {
+		t := &doc.Tokens[i]
+		if t.Sentence != doc.Tokens[from-1].Sentence || contrasts[t.Norm] {
+			return
+		}
+		if strings.ContainsAny(doc.Slice(doc.Tokens[i-1].End, t.Start), ",;:()–—") {
+			return
+		}
+		if t.Class != text.Function {
+			if content++; content > scopeWords {
+				return
+			}
+		}
+		marks[i] = true
+	}
+}
+
+// takesBack reports whether sentence i denies the one before it as a whole:
+// "I wouldn't do any of that here", "None of this is how I work".
+func takesBack(doc *text.Doc, i int) bool {
+	words := doc.Words(i)
+	if len(words) > 14 {
+		return false
+	}
+	denied := false
+	for j := range words {
+		denied = denied || words[j].Negator
+		if denied && words[j].Norm == "of" && j+1 < len(words) {
+			switch words[j+1].Norm {
+			case "that", "this", "these", "those", "it", "them":
+				return true
+			}
+		}
+	}
+	return false
+}

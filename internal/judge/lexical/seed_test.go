@@ -1,0 +1,80 @@
+package lexical
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/probe"
+	"github.com/gradus-ai/gradus/internal/rubric"
+)
+
+func shippedSet(t testing.TB) *rubric.Set {
+	file := filepath.Join("..", "..", "..", "rubrics", "lead-platform-engineer.yaml")
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	set, err := rubric.Parse(file, raw)
+	require.NoError(t, err)
+	return set
+}
+
+type seedRow struct {
+	QuestionNo int     `json:"question_no"`
+	Kind       string  `json:"kind"`
+	Answer     string  `json:"answer"`
+	HumanScore float64 `json:"human_score"`
+}
+
+func TestSeedAnswers(t *testing.T) {
+	set, j := shippedSet(t), New()
+	var rows []scored
+	var out strings.Builder
+	for _, r := range readRows[seedRow](t, "seed-answers.jsonl") {
+		q := set.Questions[r.QuestionNo-1]
+		findings := judged(t, j, q, r.Answer)
+		score := points(q, findings)
+		rows = append(rows, scored{q.ID, r.HumanScore, score / 100})
+		fmt.Fprintf(&out, "%2d %-9s human %.2f judge %5.1f  ", r.QuestionNo, r.Kind, r.HumanScore, score)
+		for i, f := range findings {
+			if f.Credit > 0 || f.Verdict == judge.Contradicted {
+				fmt.Fprintf(&out, " %s %d", q.Criteria[i].ID, f.Credit)
+			}
+		}
+		out.WriteString("\n")
+	}
+	if len(rows) > 0 {
+		t.Logf("pearson %.3f spearman %.3f per question %.3f\n%s", pearson(rows), spearman(rows), perQuestion(rows), out.String())
+	}
+}
+
+func TestShippedSetPassesItsProbes(t *testing.T) {
+	j := New()
+	report, err := probe.Run(t.Context(), shippedSet(t), probeGrader(j), probe.Options{})
+	require.NoError(t, err)
+	t.Log("\n" + report.Text())
+}
+
+func probeGrader(j *Judge) probe.Grader {
+	return func(ctx context.Context, q *rubric.Question, answer string) (*probe.Outcome, error) {
+		out, err := j.Judge(ctx, judge.Task{Question: q, Answer: answer})
+		if err != nil {
+			return nil, err
+		}
+		score := points(q, out.Findings)
+		o := &probe.Outcome{Score: &score}
+		for i, f := range out.Findings {
+			c := probe.Criterion{ID: f.CriterionID, Kind: q.Criteria[i].Kind, Verdict: string(f.Verdict), Credit: float64(f.Credit) / judge.FullCredit}
+			for _, e := range f.Evidence {
+				c.Evidence = append(c.Evidence, probe.Span{Start: e.Start, End: e.End})
+			}
+			o.Criteria = append(o.Criteria, c)
+		}
+		return o, nil
+	}
+}

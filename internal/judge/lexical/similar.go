@@ -1,0 +1,100 @@
+package lexical
+
+import "unicode/utf8"
+
+// The similarities of words that are not equal (lexical.md's prototype).
+const (
+	sameClass   = 0.9 // members of one concept class
+	oneTypo     = 0.9 // one edit apart, five letters or more
+	samePrefix  = 0.85
+	minLetters  = 4 // shorter words match only when equal
+	typoLetters = 5
+)
+
+// spelling is a word prepared for comparison of its letters.
+type spelling struct {
+	word  string
+	ascii bool
+	// set has a bit for each bigram, hashed: the number of common bits bounds
+	// the number of common bigrams from above, but for collisions.
+	set uint64
+	n   int // bigrams
+}
+
+func newSpelling(word string) spelling {
+	s := spelling{word: word, ascii: len(word) >= minLetters, n: len(word) - 1}
+	for i := range len(word) {
+		if word[i] >= utf8.RuneSelf || word[i] == ' ' {
+			s.ascii = false
+		}
+		if i > 0 {
+			s.set |= 1 << (bigram(word, i) % 61)
+		}
+	}
+	return s
+}
+
+func bigram(w string, i int) uint16 { return uint16(w[i-1])<<8 | uint16(w[i]) }
+
+// letters is the similarity of two different words by their letters, 0..1.
+func letters(a, b *spelling) float64 {
+	if !a.ascii || !b.ascii {
+		return 0
+	}
+	if a.word[0] == b.word[0] && len(a.word) >= typoLetters && len(b.word) >= typoLetters && oneEdit(a.word, b.word) {
+		return oneTypo
+	}
+	prefix := 0
+	for prefix < min(len(a.word), len(b.word)) && a.word[prefix] == b.word[prefix] {
+		prefix++
+	}
+	d := dice(a.word, b.word)
+	switch {
+	case prefix >= 5 || prefix >= 4 && d >= 0.6:
+		return min(samePrefix, d)
+	case d >= 0.7:
+		return 0.8 * d
+	}
+	return 0
+}
+
+// dice is the share of common bigrams.
+func dice(a, b string) float64 {
+	var used uint64 // bigrams of b that are taken; words beyond 64 letters lose the rest
+	common := 0
+	for i := 1; i < len(a); i++ {
+		for j := 1; j < len(b) && j < 64; j++ {
+			if used&(1<<j) == 0 && bigram(a, i) == bigram(b, j) {
+				used |= 1 << j
+				common++
+				break
+			}
+		}
+	}
+	return 2 * float64(common) / float64(len(a)+len(b)-2)
+}
+
+// oneEdit reports whether one insertion, deletion, substitution or swap of
+// neighbours turns a into b (Damerau-Levenshtein distance 1).
+func oneEdit(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if len(a) < len(b) {
+		return a[i:] == b[i+1:]
+	}
+	if i == len(a) {
+		return false // equal
+	}
+	if a[i+1:] == b[i+1:] {
+		return true
+	}
+	return i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+}

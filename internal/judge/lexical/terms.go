@@ -1,0 +1,197 @@
+package lexical
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/gradus-ai/gradus/internal/text"
+)
+
+// term is a word, or an entry of several words, that some phrasing of a
+// question contains.
+type term struct {
+	key    string
+	weight float64 // see vocabulary.weigh
+	size   float64 // letters, for the cosine
+	spell  spelling
+}
+
+// vocabulary is all terms of a question, numbered from 0.
+type vocabulary struct {
+	terms   []term
+	byKey   map[string]int32
+	byClass map[int32][]int32
+	// demoted are the stems of the question's own text.
+	demoted map[string]bool
+	// df counts the question's own texts that contain a stem; docs is their
+	// number.
+	df   map[string]int
+	docs int
+	// stats are the document frequencies of the bank.
+	stats *bankStats
+}
+
+func newVocabulary(stats *bankStats) *vocabulary {
+	return &vocabulary{
+		byKey: map[string]int32{}, byClass: map[int32][]int32{},
+		demoted: map[string]bool{}, df: map[string]int{}, stats: stats,
+	}
+}
+
+// observe counts one of the question's own texts.
+func (v *vocabulary) observe(docs ...*text.Doc) {
+	seen := map[string]bool{}
+	for _, doc := range docs {
+		for i := range doc.Tokens {
+			if t := &doc.Tokens[i]; t.Class != text.Function && !seen[t.Stem] {
+				seen[t.Stem] = true
+				v.df[t.Stem]++
+			}
+		}
+	}
+	v.docs++
+}
+
+// weight is the weight of a stem: how rare it is, in the bank and the
+// question's own texts and in English at large, less what the question gives
+// away itself.
+func (v *vocabulary) weight(stem string, class text.Class) float64 {
+	n := float64(v.stats.docs + v.docs)
+	df := float64(v.stats.df[stem] + v.df[stem])
+	rare := math.Log(1 + (n-df+0.5)/(df+0.5))
+	general := numberWeight
+	if class != text.Number {
+		general = min(max(math.Ln10*(8-frequencies().zipf(stem))/2, 0), 8)
+	}
+	w := (n*rare + generalDocs*general) / (n + generalDocs)
+	if v.demoted[stem] {
+		w *= tune.demote
+	}
+	return w
+}
+
+// add returns the number of a term, new or known.
+func (v *vocabulary) add(key string, weight float64, classes []int32) int32 {
+	if id, ok := v.byKey[key]; ok {
+		return id
+	}
+	id := int32(len(v.terms))
+	v.byKey[key] = id
+	v.terms = append(v.terms, term{key: key, weight: weight, size: float64(len(key)), spell: newSpelling(key)})
+	for _, c := range classes {
+		v.byClass[c] = append(v.byClass[c], id)
+	}
+	return id
+}
+
+// hit says that a word of the answer resembles a term. An opposite resembles
+// what it denies.
+type hit struct {
+	term     int32
+	sim      float64
+	opposite bool
+}
+
+// resemble appends the terms that a word of the answer resembles.
+func (v *vocabulary) resemble(hits []hit, stem string, class text.Class, classes []int32) []hit {
+	first := len(hits)
+	exact, found := v.byKey[stem]
+	if found {
+		hits = append(hits, hit{term: exact, sim: 1})
+	}
+	for _, c := range classes {
+		for _, t := range v.byClass[c] {
+			if !found || t != exact {
+				hits = addHit(hits, first, hit{term: t, sim: sameClass})
+			}
+		}
+	}
+	if class == text.Number || len(stem) < minLetters {
+		return hits
+	}
+	for _, o := range concepts().opposites[stem] {
+		if t, ok := v.byKey[o]; ok {
+			hits = addHit(hits, first, hit{term: t, sim: sameClass, opposite: true})
+		}
+	}
+	word := newSpelling(stem)
+	if !word.ascii {
+		return hits
+	}
+	for t := range v.terms {
+		other := &v.terms[t].spell
+		// The least Dice that counts without a common prefix is .7; with one,
+		// the first bigrams agree.
+		common := bits.OnesCount64(word.set & other.set)
+		if !other.ascii || 20*common < 7*(word.n+other.n)-40 && (common < 4 || word.word[:4] != other.word[:4]) {
+			continue
+		}
+		if int32(t) == exact && found {
+			continue
+		}
+		if s := letters(&word, other); s > 0 {
+			hits = addHit(hits, first, hit{term: int32(t), sim: s})
+		}
+	}
+	return hits
+}
+
+// addHit keeps the better of two hits on one term, among hits[first:].
+func addHit(hits []hit, first int, h hit) []hit {
+	for i := first; i < len(hits); i++ {
+		if hits[i].term == h.term {
+			if hits[i].sim < h.sim {
+				hits[i] = h
+			}
+			return hits
+		}
+	}
+	return append(hits, h)
+}
+
+// unit is a word of a text as matching sees it: a content word, or an entry
+// of the lexicon.
+type unit struct {
+	key     string
+	class   text.Class
+	classes []int32
+	token   int // its first token
+	tokens  int
+	// inside is true for words within an entry: the entry stands for them in a
+	// phrasing; in an answer they match by themselves, too.
+	inside bool
+}
+
+// units lists the content words and entries of the tokens [first, last).
+func units(out []unit, doc *text.Doc, first, last int) []unit {
+	lex := concepts()
+	until := first // end of the entry reached
+	for i := first; i < last; i++ {
+		t := &doc.Tokens[i]
+		if i >= until {
+			if e := lex.find(doc.Tokens[i:last]); e != nil {
+				out = append(out, unit{key: e.key, class: text.Content, classes: e.classes, token: i, tokens: len(e.stems)})
+				until = i + len(e.stems)
+			}
+		}
+		if t.Class == text.Function {
+			continue
+		}
+		u := unit{key: t.Stem, class: t.Class, token: i, tokens: 1, inside: i < until}
+		if !u.inside {
+			u.classes = lex.classes[t.Stem]
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// median of values, which it sorts.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}

@@ -1,0 +1,43 @@
+package lexical
+
+// The constants of the method. Those of tune were set on human-scored answers,
+// split by question; the others are the prototype's.
+const (
+	// generalDocs is how many documents the table of English counts for.
+	generalDocs = 300
+	// numberWeight is the general weight of a number.
+	numberWeight = 2.5
+	// capMedians bounds a term's weight, in medians of its criterion, so that
+	// one rare word cannot decide.
+	capMedians = 3
+	// longestWindow is how many sentences a window holds at most.
+	longestWindow = 3
+)
+
+// tuning is the scalars that are tuned.
+type tuning struct {
+	// asked is the share of the match of the question itself below which there
+	// is no credit.
+	asked  float64
+	demote float64 // what is left of the weight of a word of the question
+	// recall, fscore and cosine blend how well a window matches a phrasing.
+	recall, fscore, cosine float64
+	// window is the share of the best window in a criterion's match; the rest
+	// is what the whole answer covers.
+	window float64
+	// priorLow and priorFull are the matches of credit 0 and 1 for a question
+	// that says too little of itself.
+	priorLow, priorFull float64
+	// An anchored criterion has credit 0 at low + zero·span, 1 at low +
+	// full·span, where span is share of the distance from low to high, at
+	// least minSpan.
+	zero, full, share, minSpan float64
+}
+
+var tune = tuning{
+	demote: 0.35, asked: 0.5,
+	recall: 0.5, fscore: 0.3, cosine: 0.2,
+	window:   0.6,
+	priorLow: 0.10, priorFull: 0.50,
+	zero: 0.35, full: 0.75, share: 0.75, minSpan: 0.25,
+}
