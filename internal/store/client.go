@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // dial makes a client for a URL without connecting.
 func dial(rawURL string, budget time.Duration) (*redis.Client, error) {
 	u, err := url.Parse(rawURL)
-	if err != nil || (u.Host == "" && u.Path == "") {
+	if err != nil || !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
 		// url.Error repeats the URL, which may hold a password.
 		return nil, errors.New("read Redis URL: want redis://, rediss:// or unix://, with special characters of the password percent-encoded")
 	}

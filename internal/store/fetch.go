@@ -42,13 +42,15 @@ func (s *Store) fetch(ctx context.Context, f *flight, compute func(context.Conte
 	}
 	if f.mode == fetching {
 		r, err := s.lookup(ctx, f)
-		if r == nil && err != nil {
-			r = s.memory.get(f.key) // cut off from others: as good as can be known
-		}
-		if r != nil {
-			return r, grading.Hit, nil
-		}
 		if err != nil {
+			r = s.recall(f)
+		}
+		switch {
+		case r != nil:
+			return r, grading.Hit, nil
+		case ctx.Err() != nil:
+			return nil, "", ctx.Err()
+		case err != nil:
 			return s.computeAlone(ctx, f, compute)
 		}
 	}
@@ -207,17 +209,25 @@ func (s *Store) Get(ctx context.Context, key grading.Key) (*grading.Record, erro
 	}
 	r, _, err := s.share(ctx, key, getting, func(ctx context.Context, f *flight) (*grading.Record, grading.Source, error) {
 		r, err := s.lookup(ctx, f)
-		if r == nil && err != nil {
-			if r = s.memory.get(key); r == nil {
-				return nil, "", fmt.Errorf("get grade: %w: %w", ErrUnavailable, err)
-			}
+		if err != nil {
+			r = s.recall(f)
 		}
-		if r == nil {
-			return nil, "", grading.ErrNotFound
+		switch {
+		case r != nil:
+			return r, grading.Hit, nil
+		case err != nil:
+			return nil, "", fmt.Errorf("get grade: %w: %w", ErrUnavailable, err)
 		}
-		return r, grading.Hit, nil
+		return nil, "", grading.ErrNotFound
 	})
 	return r, err
+}
+
+// recall is what memory has while the shared store cannot be asked: as good as
+// can be known then.
+func (s *Store) recall(f *flight) *grading.Record {
+	f.recalled = true
+	return s.memory.get(f.key)
 }
 
 // Replies returns the raw replies behind a kept grade: none for a grade made

@@ -39,6 +39,8 @@ type flight struct {
 	record *grading.Record
 	source grading.Source
 	err    error
+	// recalled says that a hit came from memory after all.
+	recalled bool
 	// claimed is set by the one caller that a miss was computed for.
 	claimed atomic.Bool
 
@@ -86,7 +88,7 @@ func (s *Store) share(ctx context.Context, key grading.Key, m mode, run work) (*
 	if source == grading.Miss && !f.claimed.CompareAndSwap(false, true) {
 		source = grading.Shared
 	}
-	s.stats.count(source)
+	s.stats.count(source, f.recalled)
 	return f.record, source, nil
 }
 

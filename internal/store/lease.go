@@ -98,7 +98,11 @@ func (s *Store) obtain(ctx context.Context, f *flight) (token string, r *grading
 		case c.token != "":
 			return token, nil, waited, nil
 		}
-		waited = true
+		if !waited {
+			waited = true
+			s.stats.following.Add(1)
+			defer s.stats.following.Add(-1)
+		}
 		timer := time.NewTimer(delay/2 + mathrand.N(delay/2))
 		select {
 		case <-f.wake:

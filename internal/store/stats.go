@@ -27,6 +27,8 @@ type Stats struct {
 	// MemoryEntries and MemoryBytes are estimates of what is in memory now.
 	MemoryEntries int
 	MemoryBytes   uint64
+	// Following is how many computations in other processes are waited for now.
+	Following int64
 }
 
 // Stats reads the counters. It is cheap enough for every scrape.
@@ -38,6 +40,7 @@ func (s *Store) Stats() Stats {
 		Shared:        s.stats.shared.Load(),
 		Faults:        s.stats.faults.Load(),
 		Damaged:       s.stats.damaged.Load(),
+		Following:     s.stats.following.Load(),
 		MemoryEntries: s.memory.cache.EstimatedSize(),
 		MemoryBytes:   s.memory.cache.WeightedSize(),
 	}
@@ -50,12 +53,17 @@ func (s *Store) Stats() Stats {
 
 type counters struct {
 	memoryHits, sharedHits, misses, shared, faults, damaged atomic.Uint64
+	following                                               atomic.Int64
 }
 
-func (c *counters) count(source grading.Source) {
+func (c *counters) count(source grading.Source, recalled bool) {
 	switch source {
 	case grading.Hit:
-		c.sharedHits.Add(1)
+		if recalled {
+			c.memoryHits.Add(1)
+		} else {
+			c.sharedHits.Add(1)
+		}
 	case grading.Miss:
 		c.misses.Add(1)
 	case grading.Shared:

@@ -67,10 +67,16 @@ func await(t testing.TB, happened func() bool, what string) {
 	require.Eventually(t, happened, 10*time.Second, time.Millisecond, what)
 }
 
+// tester is a test of package testing or of rapid.
+type tester interface {
+	require.TestingT
+	Helper()
+}
+
 func key(id string) grading.Key { return grading.Key{Tenant: "acme", ID: "gr_" + id} }
 
 // record is a grade that can be told from others by its summary.
-func record(t testing.TB, summary string) *grading.Record {
+func record(t tester, summary string) *grading.Record {
 	t.Helper()
 	score, price := 72.5, .0015
 	r, err := grading.NewRecord(grading.Grade{
@@ -83,14 +89,14 @@ func record(t testing.TB, summary string) *grading.Record {
 }
 
 // passing is a grade that must not be kept.
-func passing(t testing.TB, summary string) *grading.Record {
+func passing(t tester, summary string) *grading.Record {
 	t.Helper()
 	r, err := grading.NewRecord(grading.Grade{Feedback: grading.Feedback{Summary: summary}}, false, nil)
 	require.NoError(t, err)
 	return r
 }
 
-func summary(t testing.TB, r *grading.Record) string {
+func summary(t tester, r *grading.Record) string {
 	t.Helper()
 	require.NotNil(t, r)
 	g, err := r.Grade()
