@@ -25,7 +25,7 @@ func (t ProblemType) Error() string { return t.Title }
 var (
 	MalformedBody = declare("malformed-body", http.StatusBadRequest, "The body is not valid JSON",
 		"The body is empty, is not one JSON value in UTF-8, or names a key twice. Nothing was graded.")
-	Unauthorized = declare("unauthorized", http.StatusUnauthorized, "An API key is needed", //nolint:misspell // HTTP spells it so
+	KeyNeeded = declare("unauthorized", http.StatusUnauthorized, "An API key is needed", //nolint:misspell // HTTP spells it so
 		"Send a valid key as \"Authorization: Bearer KEY\".")
 	CrossOrigin = declare("cross-origin", http.StatusForbidden, "Requests from other sites are refused",
 		"A browser sent this request on behalf of another site.")
@@ -59,6 +59,8 @@ var (
 		"The model is rate limited, overloaded or down. Try again after Retry-After, or allow \"fallback\": \"lexical\".")
 	ModelMisconfigured = declare("model-misconfigured", http.StatusServiceUnavailable, "The model is not usable",
 		"The service may not use its model at present; its operator has been told why. \"fallback\": \"lexical\" grades without it.")
+	StoreUnavailable = declare("store-unavailable", http.StatusServiceUnavailable, "Kept grades cannot be reached right now",
+		"The store does not answer, so it cannot be said whether this grade is kept, nor can it be forgotten. Grading goes on. Try again after Retry-After.")
 	ShuttingDown = declare("shutting-down", http.StatusServiceUnavailable, "The service is shutting down",
 		"Requests in progress are finished, new ones are refused. Try again after Retry-After.")
 	ModelTimeout = declare("model-timeout", http.StatusGatewayTimeout, "The model took too long",

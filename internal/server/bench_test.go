@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,8 +20,11 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gradus-ai/gradus/internal/evidence"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/rubric"
+	"github.com/gradus-ai/gradus/internal/store"
 	"github.com/gradus-ai/gradus/internal/store/storetest"
 )
 
@@ -38,49 +41,54 @@ const (
 // each, so that all three meet the same weather; the metrics are medians of
 // rounds and their ratios.
 func BenchmarkCachedGrade(b *testing.B) {
-	kept := bigRecord(b, 4<<10)
+	ours, kept := whole(b)
+	b.Logf("a grade of %d bytes", len(kept))
 	contenders := []struct {
 		name string
 		addr string
 		per  []float64 // requests a second, one entry a round
 	}{
-		{name: "gin+map", addr: listen(b, bareMap(kept.JSON()))},
-		{name: "gin+redis", addr: listen(b, bareRedis(b, kept.JSON()))},
-		{name: "gradus", addr: listen(b, whole(b, kept))},
+		{name: "gin+map", addr: listen(b, bareMap(kept))},
+		{name: "gin+redis", addr: listen(b, bareRedis(b, kept))},
+		{name: "gradus", addr: listen(b, ours)},
 	}
 	request := rawRequest()
 	for i := range contenders { // connect, fill pools, warm branches
-		load(b, contenders[i].addr, request, len(kept.JSON()), perRound/4)
+		load(b, contenders[i].addr, request, len(kept), perRound/4)
 	}
 	for b.Loop() {
 		for i := range contenders {
 			c := &contenders[i]
-			c.per = append(c.per, load(b, c.addr, request, len(kept.JSON()), perRound))
+			c.per = append(c.per, load(b, c.addr, request, len(kept), perRound))
 		}
 	}
 	b.ReportMetric(0, "ns/op") // a round of three means nothing by itself
 	for _, c := range contenders {
 		b.ReportMetric(median(c.per), c.name+"/s")
 	}
-	ours := contenders[2].per
-	b.ReportMetric(median(ratios(ours, contenders[0].per)), "x-gin+map")
-	b.ReportMetric(median(ratios(ours, contenders[1].per)), "x-gin+redis")
+	for _, bare := range contenders[:2] {
+		b.ReportMetric(median(ratios(contenders[2].per, bare.per)), "x-"+bare.name)
+	}
 }
 
 // BenchmarkServeHit is the CPU and the allocations of one hit without sockets.
 func BenchmarkServeHit(b *testing.B) {
-	kept := bigRecord(b, 4<<10)
-	h := whole(b, kept)
-	body := answerOf150Words()
+	h, _ := whole(b)
 	w := &discard{h: http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
-		req, _ := http.NewRequestWithContext(context.Background(), http.MethodPost, "/v1/grades", strings.NewReader(body))
-		req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + clearKey}}
 		clear(w.h)
-		h.ServeHTTP(w, req)
+		h.ServeHTTP(w, cachedRequest(b))
 	}
 	require.Equal(b, http.StatusOK, w.status)
+}
+
+func cachedRequest(b *testing.B) *http.Request {
+	b.Helper()
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, "/v1/grades", strings.NewReader(answerOf150Words()))
+	require.NoError(b, err)
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + clearKey}}
+	return r
 }
 
 // discard is a ResponseWriter to nowhere.
@@ -93,20 +101,73 @@ func (d *discard) Header() http.Header         { return d.h }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// whole is this package over a cache in memory, logging to nowhere.
-func whole(b *testing.B, kept *grading.Record) http.Handler {
+// whole is this package over the real service and the real store in memory, a
+// judge that says the same of every answer, keys, and a log to nowhere. It has
+// graded the answer once.
+func whole(b *testing.B) (http.Handler, []byte) {
 	b.Helper()
 	keys, err := NewKeys(clearKey)
 	require.NoError(b, err)
+	kept, err := store.Open(b.Context(), store.Config{MemoryOnly: true, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = kept.Close() })
+	service, err := grading.New(grading.Config{Lexical: sameVerdict{}, Cache: kept, Now: time.Now})
+	require.NoError(b, err)
 	s, err := New(Config{
-		Grader:  remembering{kept: kept, key: sha256.Sum256([]byte("x"))},
-		Library: library(b),
+		Grader:  service,
+		Library: bigLibrary(b),
 		Keys:    keys,
 		Log:     slog.New(slog.NewJSONHandler(io.Discard, nil)),
 		Observe: func(Exchange) {},
 	})
 	require.NoError(b, err)
-	return s
+	for _, want := range []string{"miss", "hit"} {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, cachedRequest(b))
+		require.Equal(b, http.StatusOK, w.Code, "%s", w.Body)
+		require.Equal(b, want, w.Header().Get("X-Cache"))
+		if want == "hit" {
+			return s, w.Body.Bytes()
+		}
+	}
+	panic("unreachable")
+}
+
+// sameVerdict finds every criterion met, with a quote.
+type sameVerdict struct{}
+
+func (sameVerdict) Name() string         { return grading.Lexical }
+func (sameVerdict) Fingerprint() string  { return "same" }
+func (sameVerdict) PromptDigest() string { return "" }
+
+func (sameVerdict) Judge(_ context.Context, task judge.Task) (*judge.Judgement, error) {
+	var out judge.Judgement
+	for _, c := range task.Question.Criteria {
+		out.Findings = append(out.Findings, judge.Finding{
+			CriterionID: c.ID, Verdict: judge.Met, Credit: judge.FullCredit, Confidence: .9,
+			Evidence: []evidence.Quote{{Text: "delete every alert that nobody ever acts upon"}},
+		})
+	}
+	return &out, nil
+}
+
+// bigLibrary has a question of nine criteria, whose grade has about 4 KB.
+func bigLibrary(b *testing.B) *rubric.Library {
+	b.Helper()
+	var text strings.Builder
+	text.WriteString("version: 1\nid: platform\ntitle: Platform\nquestions:\n  - id: on-call\n    kind: technical\n    question: How?\n    criteria:\n")
+	for i := range 9 {
+		weight := 11
+		if i == 0 {
+			weight = 12
+		}
+		fmt.Fprintf(&text, "      - id: c%d\n        statement: %s\n        weight: %d\n", i, strings.Repeat("Removes alerts that nobody acts on. ", 4), weight)
+	}
+	set, err := rubric.Parse("big.yaml", []byte(text.String()))
+	require.NoError(b, err)
+	lib, err := rubric.NewLibrary(set)
+	require.NoError(b, err)
+	return lib
 }
 
 func bareMap(body []byte) http.Handler {
@@ -173,7 +234,7 @@ func load(b *testing.B, addr string, request []byte, size, n int) float64 {
 		conn, err := net.Dial("tcp", addr)
 		require.NoError(b, err)
 		wg.Go(func() {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			<-begin
 			r := bufio.NewReaderSize(conn, 16<<10)
 			for range n / connections {
@@ -228,42 +289,3 @@ func ratios(a, b []float64) []float64 {
 	}
 	return out
 }
-
-// bigRecord is a grade whose JSON has about size bytes.
-func bigRecord(b *testing.B, size int) *grading.Record {
-	b.Helper()
-	g, err := record(judge.Usage{}).Grade()
-	require.NoError(b, err)
-	big := *g
-	for {
-		r, err := grading.NewRecord(big, true, nil)
-		require.NoError(b, err)
-		if len(r.JSON()) >= size {
-			return r
-		}
-		big.Criteria = append(slices.Clone(big.Criteria), big.Criteria[0])
-	}
-}
-
-// remembering finds one grade as the real service does: by a digest of all that
-// could change it.
-type remembering struct {
-	kept *grading.Record
-	key  [sha256.Size]byte
-}
-
-func (r remembering) Grade(_ context.Context, req grading.Request) (grading.Result, error) {
-	h := sha256.New()
-	for _, part := range []string{req.Tenant, req.Question.Ref, req.Question.Digest(), req.Judge, req.Answer} {
-		_, _ = io.WriteString(h, part)
-	}
-	var sum [sha256.Size]byte
-	if h.Sum(sum[:0]); sum == r.key {
-		return grading.Result{}, grading.ErrNotFound
-	}
-	return grading.Result{Record: r.kept, Source: grading.Hit}, nil
-}
-
-func (r remembering) Find(context.Context, grading.Key) (*grading.Record, error) { return r.kept, nil }
-
-func (r remembering) Forget(context.Context, grading.Key) error { return nil }

@@ -143,8 +143,9 @@ func unavailable(err error) *failure {
 	return f
 }
 
-// classify finds the problem for an error. What no row knows is our own fault.
-func classify(err error) *failure {
+// classify finds the problem for an error in a table. What no row knows is our
+// own fault.
+func classify(rows []row, err error) *failure {
 	var own *failure
 	if errors.As(err, &own) {
 		return own
@@ -167,7 +168,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		x.gone = true
 		return
 	}
-	f := classify(err)
+	f := classify(s.rows, err)
 	x.problem = f.kind.Slug()
 	if f.kind.Status >= http.StatusInternalServerError && !as[*panicked](err) {
 		level := slog.LevelWarn

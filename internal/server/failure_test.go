@@ -77,6 +77,20 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 }
 
+func TestStoreThatIsDownIsNotAMissingGrade(t *testing.T) {
+	t.Parallel()
+	down := errors.New("store unavailable")
+	d := open(t, func(c *Config) { c.StoreDown = func(err error) bool { return errors.Is(err, down) } })
+	broken := fmt.Errorf("get grade: %w: %w", down, context.DeadlineExceeded)
+	d.grader.find = func(grading.Key) (*grading.Record, error) { return nil, broken }
+	d.grader.forget = func(grading.Key) error { return broken }
+	for _, method := range []string{"GET", "DELETE"} {
+		r := d.send(method, "/v1/grades/"+someGrade, "")
+		require.Equal(t, api.StoreUnavailable.Type, problem(t, r).Type)
+		require.Equal(t, "5", r.Header.Get("Retry-After"))
+	}
+}
+
 // TestEveryErrorHasAProblem reads the sources of the packages whose errors
 // arrive here, so that a new one cannot be forgotten.
 func TestEveryErrorHasAProblem(t *testing.T) {
@@ -161,7 +175,10 @@ func TestNobodyIsAnsweredWhoHasGone(t *testing.T) {
 		<-started
 		cancel()
 	}()
-	_, err = http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
 	require.ErrorIs(t, err, context.Canceled)
 	<-done
 	require.Equal(t, 499, seen[0].Status)
@@ -206,7 +223,7 @@ func TestPanicInTheMiddleOfAReplyCutsIt(t *testing.T) {
 		for err == nil {
 			_, err = resp.Body.Read(make([]byte, 100))
 		}
-		resp.Body.Close()
+		_ = resp.Body.Close()
 		require.ErrorContains(t, err, "unexpected EOF")
 	}
 	require.Contains(t, d.log.String(), `"msg":"panic"`)

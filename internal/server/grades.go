@@ -147,7 +147,7 @@ func inline(q *api.Question) (*rubric.Question, error) {
 	if err == nil {
 		return question, nil
 	}
-	failed := classify(err)
+	failed := classify(rows, err)
 	for i := range failed.faults {
 		failed.faults[i].Pointer = "/question" + failed.faults[i].Pointer
 	}

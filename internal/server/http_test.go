@@ -231,5 +231,5 @@ func TestClientAndServerUnderstandEachOther(t *testing.T) {
 	stranger, err := api.NewClient(d.url, "", nil)
 	require.NoError(t, err)
 	_, err = stranger.Sets(ctx)
-	require.ErrorIs(t, err, api.Unauthorized)
+	require.ErrorIs(t, err, api.KeyNeeded)
 }

@@ -50,7 +50,7 @@ func TestGuardedPathsWantAKey(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, r.StatusCode, "%s %s with %s", tt.method, tt.path, name)
 			require.Equal(t, `Bearer realm="gradus"`, r.Header.Get("WWW-Authenticate"))
 			if tt.method != "HEAD" {
-				require.Equal(t, api.Unauthorized.Type, problem(t, r).Type)
+				require.Equal(t, api.KeyNeeded.Type, problem(t, r).Type)
 			}
 			require.NotContains(t, d.log.String(), clearKey[:32])
 		}

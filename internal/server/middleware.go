@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -104,7 +105,7 @@ func (s *Server) rescue(c *gin.Context, x *exchange) {
 	if what == nil {
 		return
 	}
-	if what == http.ErrAbortHandler {
+	if err, ok := what.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(what)
 	}
 	cause := fmt.Sprintf("%T", what)
@@ -167,9 +168,9 @@ func (s *Server) admit(c *gin.Context) error {
 		key, given := bearer(c.Request.Header.Get("Authorization"))
 		switch {
 		case !given:
-			return fail(api.Unauthorized, "The Authorization header has no bearer key.")
+			return fail(api.KeyNeeded, "The Authorization header has no bearer key.")
 		case !s.cfg.Keys.has(key):
-			return fail(api.Unauthorized, "The key is not valid.")
+			return fail(api.KeyNeeded, "The key is not valid.")
 		}
 		x.tenant = tenantKeys
 	}

@@ -18,7 +18,7 @@ import (
 
 // everywhere lists the problems that a guarded route may answer with whatever
 // it does; open routes have only the last.
-var everywhere = []api.ProblemType{api.Unauthorized, api.CrossOrigin, api.Internal}
+var everywhere = []api.ProblemType{api.KeyNeeded, api.CrossOrigin, api.Internal}
 
 // describe renders the OpenAPI 3.1 document of the endpoints.
 func describe(list []endpoint, version string) ([]byte, error) {

@@ -152,7 +152,7 @@ func FuzzDecode(f *testing.F) {
 			require.Equal(t, req.Answer, again.Answer)
 			return
 		}
-		failed := classify(err)
+		failed := classify(rows, err)
 		require.Contains(t, []int{http.StatusBadRequest, http.StatusUnprocessableEntity}, failed.kind.Status, fmt.Sprint(err))
 		require.NotEmpty(t, failed.faults)
 		require.Less(t, len(failed.detail), 2*longestPointer+100)

@@ -75,12 +75,12 @@ func (s *Server) endpoints() []endpoint {
 		{method: http.MethodGet, path: "/v1/grades/{id}", serve: s.kept, doc: operation{
 			id: "getGrade", tag: "grades", summary: "Read a kept grade",
 			params: []param{paramGrade, paramDetail}, status: http.StatusOK, response: reflect.TypeFor[api.Grade](), graded: true,
-			problems: []api.ProblemType{api.UnknownGrade, api.InvalidRequest},
+			problems: []api.ProblemType{api.UnknownGrade, api.InvalidRequest, api.StoreUnavailable},
 		}},
 		{method: http.MethodDelete, path: "/v1/grades/{id}", serve: s.forget, doc: operation{
 			id: "forgetGrade", tag: "grades", summary: "Forget a kept grade",
 			description: "Forgetting a grade that is not kept is not an error.",
-			params:      []param{paramGrade}, status: http.StatusNoContent,
+			params:      []param{paramGrade}, status: http.StatusNoContent, problems: []api.ProblemType{api.StoreUnavailable},
 		}},
 		{method: http.MethodGet, path: "/v1/sets", serve: s.listSets, doc: operation{
 			id: "listSets", tag: "questions", summary: "List the question sets",

@@ -66,6 +66,10 @@ type Config struct {
 	Page    http.Handler   // /; nil: a list of the endpoints
 	Observe func(Exchange) // nil: nobody
 
+	// StoreDown says whether an error means that kept grades cannot be reached;
+	// the server does not know the store. nil: no error does.
+	StoreDown func(error) bool
+
 	Log *slog.Logger // required
 	// GradeTimeout is the longest a grade may take, retries included; the time
 	// to write an answer is set above it. 0 means two minutes.
@@ -100,6 +104,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	origins *http.CrossOriginProtection
 	openapi []byte
+	rows    []row
 
 	draining atomic.Bool
 }
@@ -117,7 +122,11 @@ func New(cfg Config) (*Server, error) {
 			return api.Readiness{Status: api.Ready, Checks: []api.Check{}}
 		}
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, origins: http.NewCrossOriginProtection()}
+	s := &Server{cfg: cfg, log: cfg.Log, origins: http.NewCrossOriginProtection(), rows: rows}
+	if cfg.StoreDown != nil {
+		// First: such an error often holds a deadline too, but not the model's.
+		s.rows = append([]row{{cfg.StoreDown, always(api.StoreUnavailable, "The store of grades does not answer.")}}, rows...)
+	}
 	if err := s.route(); err != nil {
 		return nil, err
 	}

@@ -199,7 +199,7 @@ func (d *door) send(method, path, body string, headers ...string) reply {
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(d, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	read, err := io.ReadAll(resp.Body)
 	require.NoError(d, err)
 	return reply{resp, read}
