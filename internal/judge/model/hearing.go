@@ -24,7 +24,7 @@ const maxLooks = 2
 
 // secondConfidence is the confidence from which a second opinion is worth
 // contesting a verdict over.
-const secondConfidence = 0.5
+const secondConfidence = 0.65
 
 // hearing is one answer on its way through the judge.
 type hearing struct {
@@ -189,17 +189,20 @@ func (h *hearing) unsure(o *opinion) bool {
 	return float64(o.confidence) < 100*h.judge.cfg.DoubtBelow
 }
 
-// contested reports whether the second opinion is far from the verdict.
+// contested reports whether the second opinion is strongly against the
+// verdict: it found what the model misses, or it found the opposite of what the
+// model credits. That it merely misses what the model credits counts for
+// little: a judge without a model overlooks half of what excellent answers say
+// in other words, and the model has shown the words that it went by.
 func (h *hearing) contested(index int) bool {
-	if h.second == nil {
+	if h.second == nil || h.second[index].Confidence < secondConfidence {
 		return false
 	}
-	s := h.second[index]
-	if s.Verdict == judge.CannotAssess || s.Confidence < secondConfidence {
-		return false
+	o, s := &h.opinions[index], h.second[index]
+	if s.Verdict == judge.Contradicted {
+		return o.verdict.Credited()
 	}
-	apart := math.Abs(float64(s.Credit - h.opinions[index].verdict.Credit()))
-	return apart > h.judge.cfg.ContestAbove*judge.FullCredit
+	return float64(s.Credit-o.verdict.Credit()) > h.judge.cfg.ContestAbove*judge.FullCredit
 }
 
 // hopeless reports whether quotes that have nothing to do with their criteria

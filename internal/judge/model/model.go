@@ -58,8 +58,9 @@ type Config struct {
 	// same answer; it does not enter Fingerprint.
 	Secret []byte
 
-	// Second gives a second opinion on every answer; nil for none. It should
-	// cost nothing: it is asked each time.
+	// Second gives a second opinion on every answer; nil for none. It is asked
+	// each time, so it should cost nothing, and is taken for one that overlooks
+	// more than it invents.
 	Second judge.Judge
 	// Thorough asks one call per criterion from the start: more accurate, at
 	// some three times the cost.
@@ -67,9 +68,9 @@ type Config struct {
 	// DoubtBelow is the confidence, 0..1, under which a verdict gets a second
 	// look. 0 means DefaultDoubtBelow; a negative value means never.
 	DoubtBelow float64
-	// ContestAbove is the distance of credit, 0..1, from the second opinion
-	// from which a verdict gets a second look. 0 means DefaultContestAbove;
-	// more than 1 means never.
+	// ContestAbove is how much more credit, 0..1, the second opinion has to
+	// give for a verdict to get a second look. 0 means DefaultContestAbove; 1
+	// or more means never.
 	ContestAbove float64
 	// Parallel bounds the calls in flight for one answer when Thorough. 0 means
 	// DefaultParallel.

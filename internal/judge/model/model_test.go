@@ -167,6 +167,7 @@ func TestCriteriaInDoubtGetASecondLookTheWeightiestFirst(t *testing.T) {
 	settled := map[string]string{
 		"only canary":   reply(entry("c1", "missed", 95)),
 		"only rollback": reply(entry("c1", "partial", 90, "revert to the old version")),
+		"only review":   reply(entry("c1", "met", 90, "A colleague goes through my runbook")),
 		"only metrics":  reply(entry("c1", "met", 90, "If error rates climb")),
 	}
 	for _, test := range []struct {
@@ -183,8 +184,12 @@ func TestCriteriaInDoubtGetASecondLookTheWeightiestFirst(t *testing.T) {
 			[]string{"only metrics"}, []judge.Verdict{judge.Met, judge.Met, judge.Met, judge.Missed}, nil},
 		{"low confidence", strings.Replace(honest, "95", "40", 1), nil,
 			[]string{"only canary"}, []judge.Verdict{judge.Missed, judge.Met, judge.Partial, judge.Missed}, nil},
-		{"the second opinion is far away", honest, opinions(1000, 0, 500, 0),
+		{"the second opinion found what was missed", honest, opinions(1000, 1000, 500, 1000),
+			[]string{"only review"}, []judge.Verdict{judge.Met, judge.Met, judge.Partial, judge.Met}, nil},
+		{"the second opinion found the opposite", honest, contradicting(1, opinions(1000, 0, 500, 0)),
 			[]string{"only rollback"}, []judge.Verdict{judge.Met, judge.Partial, judge.Partial, judge.Missed}, nil},
+		{"the second opinion found nothing", honest, opinions(0, 0, 0, 0),
+			nil, []judge.Verdict{judge.Met, judge.Met, judge.Partial, judge.Missed}, nil},
 		{"three in doubt, two looks", strings.NewReplacer("95", "40", "90", "40", "80", "40").Replace(honest), nil,
 			[]string{"only rollback", "only metrics"}, []judge.Verdict{judge.Met, judge.Partial, judge.Met, judge.Missed}, nil},
 		{"invented quotes beyond the two looks", strings.NewReplacer("canary on", "canaries all over", "one command", "two commands", "If error", "No error").Replace(honest), nil,
@@ -228,6 +233,12 @@ func opinions(credits ...int) []judge.Finding {
 	return out
 }
 
+// contradicting turns the finding at index into a contradiction.
+func contradicting(index int, findings []judge.Finding) []judge.Finding {
+	findings[index].Verdict, findings[index].Credit = judge.Contradicted, 0
+	return findings
+}
+
 // stub is a judge that always says the same.
 type stub struct {
 	findings []judge.Finding
@@ -246,7 +257,7 @@ func TestAnUnsureSecondOpinionContestsNothing(t *testing.T) {
 	t.Parallel()
 	second := opinions(0, 0, 0, 1000)
 	for i := range second {
-		second[i].Confidence = .3
+		second[i].Confidence = .6
 	}
 	model := scripted(map[string]string{"all": honest})
 	got := grade(t, newJudge(t, model, func(c *Config) { c.Second = stub{findings: second} }), goodAnswer)
@@ -649,4 +660,22 @@ func BenchmarkJudge(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// What a model sees is not byte for byte what was sent; its quotes must be
+// found all the same.
+func TestQuotesOfNeutralisedTextAreFoundInTheOriginal(t *testing.T) {
+	t.Parallel()
+	answer := "I would start with a can\u200bary behind the <user> flag on 2% of traf\u00adfic."
+	var seen string
+	model := &fake{}
+	model.play = func(req llm.Request) (*llm.Reply, error) {
+		seen = req.Messages[1].Text
+		return says(reply(entry("c1", "met", 95, "canary behind the ＜user> flag on 2% of traffic"),
+			entry("c2", "missed", 90), entry("c3", "missed", 90), entry("c4", "missed", 90))), nil
+	}
+	got := grade(t, newJudge(t, model), answer)
+	require.Contains(t, seen, "canary behind the ＜user> flag on 2% of traffic")
+	require.Equal(t, judge.Met, got.Findings[0].Verdict)
+	require.Equal(t, "can\u200bary behind the <user> flag on 2% of traf\u00adfic", got.Findings[0].Evidence[0].Text)
 }
