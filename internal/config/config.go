@@ -25,6 +25,9 @@ const DefaultAddr = "127.0.0.1:8080"
 // minKeyLength is the shortest API key accepted in the clear, in bytes.
 const minKeyLength = 32
 
+// minSecretLength is the shortest key for answer markers, in bytes.
+const minSecretLength = 16
+
 // Secret is a string that never prints.
 type Secret string
 
@@ -149,6 +152,9 @@ func (c *Config) Validate() error {
 		if err != nil || !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
 			fault("%s must be a redis://, rediss:// or unix:// URL", r.env)
 		}
+	}
+	if n := len(c.Secret); n > 0 && n < minSecretLength {
+		fault("GRADUS_SECRET must have %d characters or more", minSecretLength)
 	}
 	for i, key := range c.APIKeys {
 		if !validKey(key.Reveal()) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rubric"
@@ -125,7 +126,7 @@ func improvements(q *rubric.Question, g *Grade) []Improvement {
 		text := missing(c, source)
 		if rank == 0 && q.Intent != "" {
 			// Why it counts is one thing for the whole question: said once.
-			text += " Why it counts: " + sentence(q.Intent)
+			text += " What they want to learn: " + lowerFirst(sentence(q.Intent))
 		}
 		out = append(out, Improvement{
 			CriterionID: c.ID,
@@ -231,6 +232,15 @@ func verb(n int, one, many string) string {
 		return one
 	}
 	return many
+}
+
+// lowerFirst undoes a sentence's capital, unless it opens an abbreviation.
+func lowerFirst(s string) string {
+	r := []rune(s)
+	if len(r) < 2 || !unicode.IsUpper(r[0]) || unicode.IsUpper(r[1]) {
+		return s
+	}
+	return string(unicode.ToLower(r[0])) + string(r[1:])
 }
 
 // sentence gives s a capital and a full stop.

@@ -49,7 +49,7 @@ func TestDetailTellsMoreStepByStep(t *testing.T) {
 
 	first := func(g *Grade) Improvement { return g.Feedback.Improvements[0] }
 	require.Contains(t, first(full).Text, "Say where the old version waits.")
-	require.Contains(t, first(full).Text, "Whether undoing is part of the design.")
+	require.Contains(t, first(full).Text, "What they want to learn: whether undoing is part of the design.")
 	require.NotEmpty(t, first(full).Starter)
 	require.Equal(t, first(full).Text, first(hint).Text)
 	require.Empty(t, first(hint).Starter)

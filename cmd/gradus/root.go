@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"charm.land/fang/v2"
+
+	"github.com/gradus-ai/gradus/internal/app"
+	"github.com/gradus-ai/gradus/internal/config"
+)
+
+// terminal is what a command talks to. Data goes to out, talk to err.
+type terminal struct {
+	in  io.Reader
+	out io.Writer // drops colours when it is not a terminal, or NO_COLOR is set
+	err io.Writer
+}
+
+// interactive reports whether a person sits at the file.
+func interactive(f any) bool {
+	file, ok := f.(interface{ Fd() uintptr })
+	return ok && term.IsTerminal(file.Fd())
+}
+
+// run is the whole program; it returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	tty := &terminal{in: stdin, out: colorprofile.NewWriter(stdout, os.Environ()), err: stderr}
+	root := newRoot(tty)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := fang.Execute(ctx, root, fang.WithVersion(version), fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) {
+		var quiet *exitError
+		if !errors.As(err, &quiet) {
+			fmt.Fprintln(w, "gradus:", err)
+		}
+	}))
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	return exitCode(err)
+}
+
+func newRoot(tty *terminal) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gradus",
+		Short: "Grade written interview answers against a rubric",
+		Long: "Gradus compares a written answer with its question's criteria and gives a score\n" +
+			"with feedback to act on: which criteria are met, the words of the answer that\n" +
+			"prove it, and what would win the most points next.\n\n" + exitHelp(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	config.Flags(root.PersistentFlags())
+	root.AddCommand(newServe(tty), newGrade(tty), newQuestions(tty), newLint(tty))
+	return root
+}
+
+// settings reads the configuration a command runs with.
+func settings(cmd *cobra.Command) (*config.Config, error) {
+	return config.Load(cmd.Flags())
+}
+
+// logger writes JSON in production and text where a person reads.
+func logger(cfg *config.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "text" || (cfg.LogFormat == "auto" && interactive(w)) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// open builds what a one-shot command needs: everything but the server.
+func open(cmd *cobra.Command, tty *terminal) (*app.App, error) {
+	cfg, err := settings(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if !cmd.Flags().Changed("log-level") {
+		cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // a command's talk is its own
+	}
+	return app.New(cmd.Context(), cfg, app.Options{Logger: logger(cfg, tty.err), Version: version, OneShot: true})
+}
+
+// exactArgs is cobra.ExactArgs with a usage error.
+func exactArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(err)
+		}
+		return nil
+	}
+}

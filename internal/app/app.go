@@ -1,0 +1,181 @@
+// Package app wires the house together: it makes every part from the
+// configuration, runs them and stops them in order. It is the only package
+// that knows everyone, and the only one that picks the clock.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/gradus-ai/gradus/internal/config"
+	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge/lexical"
+	"github.com/gradus-ai/gradus/internal/prompt"
+	"github.com/gradus-ai/gradus/internal/rubric"
+	"github.com/gradus-ai/gradus/internal/store"
+	"github.com/gradus-ai/gradus/prompts"
+)
+
+// LocalTenant owns the grades made without any API keys.
+const LocalTenant = "local"
+
+// Options is what the program, rather than its operator, decides.
+type Options struct {
+	Logger  *slog.Logger
+	Version string
+	// OneShot is for a command that grades and ends: no metrics, no server, no
+	// embedded Redis.
+	OneShot bool
+}
+
+// App is the running program. Make it with New, end it with Close (or let Run
+// do so).
+type App struct {
+	cfg     *config.Config
+	options Options
+	log     *slog.Logger
+
+	shelf   *shelf
+	prompts *prompt.Prompts
+	store   *store.Store
+	metrics *metrics
+	service *grading.Service
+	models  []string
+	closers []closer
+}
+
+// closer is one step of shutting down, named so that a failure says which.
+type closer struct {
+	name  string
+	close func() error
+}
+
+// New makes an App from a valid configuration. What cannot be reached yet (a
+// Redis, a model) does not stop it; what is wrong (a rubric, a prompt, a model
+// to choose) does.
+func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err error) {
+	a := &App{cfg: cfg, options: options, log: options.Logger, metrics: newMetrics()}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	if a.shelf, err = newShelf(cfg.Rubrics, a.log); err != nil {
+		return nil, err
+	}
+	if a.prompts, err = loadPrompts(cfg.Prompts); err != nil {
+		return nil, err
+	}
+	if a.store, err = a.openStore(ctx); err != nil {
+		return nil, err
+	}
+	a.onClose("store", a.store.Close)
+	a.metrics.watchStore(a.store)
+	if a.service, err = a.grader(ctx, a.store, false); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Probing is a service like Service, but one that lets an answer copy the
+// sample, for probing a question set with its own samples. It keeps nothing
+// between runs.
+func (a *App) Probing(ctx context.Context) (*grading.Service, error) {
+	return a.grader(ctx, a.store, true)
+}
+
+// grader makes a grading service over the judges that the configuration asks for.
+func (a *App) grader(ctx context.Context, cache grading.Cache, probing bool) (*grading.Service, error) {
+	offline := lexical.New()
+	cfg := grading.Config{
+		Lexical:           offline,
+		Cache:             cache,
+		Now:               time.Now,
+		Timeout:           a.cfg.GradeTimeout,
+		Observe:           a.metrics.graded,
+		AllowSampleAnswer: probing,
+	}
+	if a.cfg.ModelConfigured() && a.cfg.Judge != grading.Lexical {
+		model, err := a.modelJudge(ctx, offline)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Model = model
+	}
+	if a.cfg.Judge != grading.Auto {
+		cfg.Default = a.cfg.Judge
+	}
+	return grading.New(cfg)
+}
+
+// openStore opens the store that the configuration asks for.
+func (a *App) openStore(ctx context.Context) (*store.Store, error) {
+	opened, err := store.Open(ctx, store.Config{
+		URL:        a.cfg.RedisURL.Reveal(),
+		CacheURL:   a.cfg.RedisCacheURL.Reveal(),
+		MemoryOnly: a.options.OneShot,
+		Retention:  a.cfg.Retention,
+		Logger:     a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	return opened, nil
+}
+
+// Service grades answers.
+func (a *App) Service() *grading.Service { return a.service }
+
+// Library finds questions.
+func (a *App) Library() *rubric.Library { return a.shelf.library }
+
+// Prompts renders what a model is sent.
+func (a *App) Prompts() *prompt.Prompts { return a.prompts }
+
+// Close ends every part, the last made first. It may be called again.
+func (a *App) Close() {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		if err := a.closers[i].close(); err != nil {
+			a.log.Error("shutting down", "part", a.closers[i].name, "error", err)
+		}
+	}
+	a.closers = nil
+}
+
+func (a *App) onClose(name string, close func() error) {
+	a.closers = append(a.closers, closer{name, close})
+}
+
+func loadPrompts(folder string) (*prompt.Prompts, error) {
+	if folder == "" {
+		return prompt.New(prompts.FS)
+	}
+	if _, err := os.Stat(folder); err != nil {
+		return nil, fmt.Errorf("load prompts: %w", err)
+	}
+	return prompt.New(prompts.FS, os.DirFS(folder))
+}
+
+// markSecret is the key for the markers around answers: the operator's, else
+// one kept in Redis so that all processes agree, else one for this process.
+func (a *App) markSecret(ctx context.Context) []byte {
+	if a.cfg.Secret != "" {
+		return []byte(a.cfg.Secret.Reveal())
+	}
+	secret, err := a.store.Secret(ctx)
+	if err == nil {
+		return secret
+	}
+	// A marker of this process's own serves as well: it is in no cache key.
+	a.log.Warn("no shared secret for answer markers, using one of this process", "error", err)
+	secret = make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		panic(errors.Join(errors.New("no randomness"), err))
+	}
+	return secret
+}

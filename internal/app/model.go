@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gradus-ai/gradus/internal/config"
+	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/judge/model"
+	"github.com/gradus-ai/gradus/internal/llm"
+	"github.com/gradus-ai/gradus/internal/llm/openai"
+)
+
+// ErrChooseModel is returned when an endpoint has several models, or none, and
+// the operator named none of them.
+var ErrChooseModel = errors.New("choose a model with OPENAI_MODEL")
+
+// modelJudge makes the judge that asks an LLM.
+func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, error) {
+	endpoint, err := openai.New(openai.Config{
+		BaseURL:        a.cfg.OpenAIBaseURL,
+		APIKey:         a.cfg.OpenAIAPIKey.Reveal(),
+		MaxConcurrency: a.cfg.Concurrency,
+		Logger:         a.log,
+	})
+	if err != nil {
+		return nil, &config.InvalidError{Faults: []string{err.Error()}}
+	}
+	if a.models == nil {
+		if a.models, err = chooseModels(ctx, a.cfg, endpoint); err != nil {
+			return nil, err
+		}
+	}
+	clients := make([]llm.Completer, len(a.models))
+	for i, name := range a.models {
+		clients[i] = endpoint.For(name)
+	}
+	return model.New(model.Config{
+		Completer: llm.Stack(clients, llm.StackConfig{MaxConcurrency: a.cfg.Concurrency, Observer: a.metrics.model()}),
+		Prompts:   a.prompts,
+		Secret:    a.markSecret(ctx),
+		Second:    second,
+		Thorough:  a.cfg.Thorough,
+		Endpoint:  a.cfg.OpenAIBaseURL,
+		Price:     price(a.cfg.Price),
+	})
+}
+
+// price makes a price list of the one price an operator can set; nil when none is.
+func price(p config.Price) model.Price {
+	if !p.Known {
+		return nil
+	}
+	const million = 1e6
+	return func(_ string, u llm.Usage) (float64, bool) {
+		fresh := u.PromptTokens - u.CachedTokens
+		return (float64(fresh)*p.Input + float64(u.CachedTokens)*p.Cached + float64(u.CompletionTokens)*p.Output) / million, true
+	}
+}
+
+// chooseModels is the operator's choice; for OpenAI itself a default; and for
+// another endpoint its only model.
+func chooseModels(ctx context.Context, cfg *config.Config, endpoint *openai.Client) ([]string, error) {
+	switch {
+	case len(cfg.OpenAIModels) > 0:
+		return cfg.OpenAIModels, nil
+	case cfg.OpenAIBaseURL == "":
+		return []string{config.DefaultModel}, nil
+	}
+	names, err := endpoint.ListModels(ctx)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: the endpoint does not list its models: %w", ErrChooseModel, err)
+	case len(names) == 1:
+		return names, nil
+	case len(names) == 0:
+		return nil, fmt.Errorf("%w: the endpoint lists none", ErrChooseModel)
+	default:
+		return nil, fmt.Errorf("%w: the endpoint has %s", ErrChooseModel, strings.Join(names, ", "))
+	}
+}

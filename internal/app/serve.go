@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gradus-ai/gradus/internal/server"
+	"github.com/gradus-ai/gradus/internal/store"
+)
+
+// drainSlack is what shutting down may take beyond the longest grade in flight.
+const drainSlack = 5 * time.Second
+
+// Run listens and serves until the context ends, then finishes what is in
+// flight and closes every part.
+func (a *App) Run(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen())
+	if err != nil {
+		a.Close()
+		return fmt.Errorf("listen: %w", err)
+	}
+	return a.Serve(ctx, listener)
+}
+
+// Serve is Run on a listener of the caller's, which it closes.
+func (a *App) Serve(ctx context.Context, listener net.Listener) error {
+	defer a.Close()
+	keys := make([]string, len(a.cfg.APIKeys))
+	for i, key := range a.cfg.APIKeys {
+		keys[i] = key.Reveal()
+	}
+	guard, err := server.NewKeys(keys...)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	door, err := server.New(server.Config{
+		Grader:       a.service,
+		Library:      a.shelf.library,
+		Health:       a.health,
+		Keys:         guard,
+		Metrics:      a.metrics.handler(),
+		Observe:      a.metrics.exchange,
+		StoreDown:    func(err error) bool { return errors.Is(err, store.ErrUnavailable) },
+		Log:          a.log,
+		GradeTimeout: a.cfg.GradeTimeout,
+		Version:      a.options.Version,
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	a.announce(listener.Addr())
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return door.Serve(listener) })
+	group.Go(func() error { return a.shelf.watch(ctx) })
+	group.Go(func() error {
+		<-ctx.Done()
+		a.log.Info("stopping: finishing what is in flight")
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.GradeTimeout+drainSlack)
+		defer cancel()
+		return door.Shutdown(grace)
+	})
+	return group.Wait()
+}
+
+// announce says in one line which judge and which store are in use and how to
+// switch, and in another where to look.
+func (a *App) announce(addr net.Addr) {
+	judgeHint, storeHint := "", ""
+	judgeName := "model"
+	if len(a.models) == 0 {
+		judgeName = "lexical"
+		judgeHint = "estimates without a model; set OPENAI_API_KEY or OPENAI_BASE_URL for a model"
+	}
+	storeName := "redis"
+	if a.cfg.RedisURL == "" {
+		storeName = "in-process"
+		storeHint = "nothing outlives this process; set REDIS_URL for Redis"
+	}
+	a.log.Info("ready",
+		"url", "http://"+browsable(addr),
+		"judge", judgeName, "judge_hint", judgeHint, "models", a.models,
+		"store", storeName, "store_hint", storeHint)
+}
+
+// browsable is the address as a person would type it on this machine.
+func browsable(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
