@@ -76,7 +76,7 @@ func redisHit(b *testing.B, callers int) {
 	}
 	options.PoolSize = 64
 	c := redis.NewClient(options)
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 
 	hit := func(ctx context.Context, i int) error {
 		_, source, err := s.Fetch(ctx, ks[i%keys], false, never)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,49 +28,58 @@ func (s *Store) Fetch(ctx context.Context, key grading.Key, fresh bool, compute 
 			}
 		}
 	}
-	return s.share(ctx, key, m, func(ctx context.Context, f *flight) (*grading.Record, grading.Source, error) {
-		return s.fetch(ctx, f, compute)
-	})
+	do := steps{run: func(ctx context.Context, f *flight, seen error) outcome {
+		return s.fetch(ctx, f, seen, compute)
+	}}
+	if s.shared != nil && !fresh {
+		do.look = s.look
+	}
+	return s.share(ctx, key, m, do)
 }
 
-func (s *Store) fetch(ctx context.Context, f *flight, compute func(context.Context) (*grading.Record, error)) (*grading.Record, grading.Source, error) {
+// look is the first step of a flight that may find a grade in the shared store.
+func (s *Store) look(ctx context.Context, f *flight) (outcome, bool) {
+	r, err := s.lookup(ctx, f)
+	if err != nil {
+		// What memory has is as good as can be known now.
+		f.recalled = true
+		r = s.memory.get(f.key)
+	}
+	if r != nil {
+		return outcome{r, grading.Hit, nil}, true
+	}
+	return outcome{err: err}, false
+}
+
+// fetch is the rest: to compute, at best while holding the lock on the key.
+// seen is why the shared store could not be asked.
+func (s *Store) fetch(ctx context.Context, f *flight, seen error, compute func(context.Context) (*grading.Record, error)) outcome {
 	if s.shared == nil {
 		r, err := s.compute(ctx, compute)
 		if err == nil && r.Keep {
 			s.remember(f, r, s.cfg.Now().Add(s.cfg.Retention))
 		}
-		return r, grading.Miss, err
+		return outcome{r, grading.Miss, err}
 	}
-	if f.mode == fetching {
-		r, err := s.lookup(ctx, f)
-		if err != nil {
-			r = s.recall(f)
-		}
-		switch {
-		case r != nil:
-			return r, grading.Hit, nil
-		case ctx.Err() != nil:
-			return nil, "", ctx.Err()
-		case err != nil:
-			return s.computeAlone(ctx, f, compute)
-		}
+	if seen != nil {
+		return s.computeAlone(ctx, f, compute)
 	}
 	token, r, waited, err := s.obtain(ctx, f)
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return nil, "", ctx.Err()
+		return outcome{err: ctx.Err()}
 	case err != nil:
 		return s.computeAlone(ctx, f, compute)
 	case r != nil && waited:
-		return r, grading.Shared, nil
+		return outcome{r, grading.Shared, nil}
 	case r != nil:
-		return r, grading.Hit, nil
+		return outcome{r, grading.Hit, nil}
 	}
 	return s.computeHolding(ctx, f, token, compute)
 }
 
 // computeHolding computes while holding the lock, and keeps the grade.
-func (s *Store) computeHolding(ctx context.Context, f *flight, token string, compute func(context.Context) (*grading.Record, error)) (*grading.Record, grading.Source, error) {
+func (s *Store) computeHolding(ctx context.Context, f *flight, token string, compute func(context.Context) (*grading.Record, error)) outcome {
 	stop := s.holdOn(ctx, f.key, token)
 	done := false
 	defer func() {
@@ -80,21 +90,21 @@ func (s *Store) computeHolding(ctx context.Context, f *flight, token string, com
 	}()
 	r, err := s.compute(ctx, compute)
 	if err != nil {
-		return nil, "", err
+		return outcome{err: err}
 	}
 	stop()
 	if r.Keep {
 		done = s.commit(ctx, f, token, r)
 	}
-	return r, grading.Miss, nil
+	return outcome{r, grading.Miss, nil}
 }
 
 // computeAlone computes while the shared store cannot be asked. If it can be by
 // the time the grade is there, the grade is kept in it all the same.
-func (s *Store) computeAlone(ctx context.Context, f *flight, compute func(context.Context) (*grading.Record, error)) (*grading.Record, grading.Source, error) {
+func (s *Store) computeAlone(ctx context.Context, f *flight, compute func(context.Context) (*grading.Record, error)) outcome {
 	r, err := s.compute(ctx, compute)
 	if err != nil {
-		return nil, "", err
+		return outcome{err: err}
 	}
 	if r.Keep {
 		c, err := s.claim(context.WithoutCancel(ctx), f, newToken())
@@ -105,7 +115,7 @@ func (s *Store) computeAlone(ctx context.Context, f *flight, compute func(contex
 			s.commit(ctx, f, c.token, r)
 		}
 	}
-	return r, grading.Miss, nil
+	return outcome{r, grading.Miss, nil}
 }
 
 // commit keeps a grade in the shared store and in memory, if the lock is still
@@ -175,7 +185,7 @@ func (s *Store) lookup(ctx context.Context, f *flight) (*grading.Record, error) 
 func (s *Store) read(f *flight, name string, value *redis.StringCmd, err error) (*grading.Record, error) {
 	if redis.HasErrorPrefix(err, "WRONGTYPE") {
 		s.stats.damaged.Add(1)
-		return nil, nil //nolint:nilerr // a key of another type is a miss that gets replaced
+		return nil, nil // a miss that gets replaced
 	}
 	if err != nil {
 		s.fault("look up grade", err)
@@ -207,27 +217,18 @@ func (s *Store) Get(ctx context.Context, key grading.Key) (*grading.Record, erro
 	if s.shared == nil {
 		return nil, grading.ErrNotFound
 	}
-	r, _, err := s.share(ctx, key, getting, func(ctx context.Context, f *flight) (*grading.Record, grading.Source, error) {
-		r, err := s.lookup(ctx, f)
-		if err != nil {
-			r = s.recall(f)
-		}
+	r, _, err := s.share(ctx, key, getting, steps{look: func(ctx context.Context, f *flight) (outcome, bool) {
+		o, found := s.look(ctx, f)
 		switch {
-		case r != nil:
-			return r, grading.Hit, nil
-		case err != nil:
-			return nil, "", fmt.Errorf("get grade: %w: %w", ErrUnavailable, err)
+		case found:
+		case o.err != nil:
+			o.err = fmt.Errorf("get grade: %w: %w", ErrUnavailable, o.err)
+		default:
+			o.err = grading.ErrNotFound
 		}
-		return nil, "", grading.ErrNotFound
-	})
+		return o, true
+	}})
 	return r, err
-}
-
-// recall is what memory has while the shared store cannot be asked: as good as
-// can be known then.
-func (s *Store) recall(f *flight) *grading.Record {
-	f.recalled = true
-	return s.memory.get(f.key)
 }
 
 // Replies returns the raw replies behind a kept grade: none for a grade made
@@ -245,7 +246,7 @@ func (s *Store) Replies(ctx context.Context, key grading.Key) ([]string, error) 
 	defer cancel()
 	b, err := s.shared.Get(limited, name).Bytes()
 	switch {
-	case err == redis.Nil || redis.HasErrorPrefix(err, "WRONGTYPE"):
+	case errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "WRONGTYPE"):
 		return nil, nil
 	case err != nil:
 		s.fault("read replies", err)

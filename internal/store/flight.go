@@ -31,26 +31,43 @@ type flightKey struct {
 // early only when the last of them has gone.
 type flight struct {
 	flightKey
-	cancel context.CancelFunc
 	// wake is told when something happened to the grade in another process.
 	wake chan struct{}
-	// done is closed once record, source and err are final.
-	done   chan struct{}
-	record *grading.Record
-	source grading.Source
-	err    error
+	// done is closed once the outcome is final.
+	done chan struct{}
+	outcome
 	// recalled says that a hit came from memory after all.
 	recalled bool
 	// claimed is set by the one caller that a miss was computed for.
 	claimed atomic.Bool
 
-	// Guarded by Store.mu. stale says that what the flight holds may have been
-	// forgotten or replaced meanwhile, and must not go into the memory cache.
+	// Guarded by Store.mu. cancel is nil until the flight has a goroutine of
+	// its own. stale says that what the flight holds may have been forgotten or
+	// replaced meanwhile, and must not go into the memory cache.
+	cancel  context.CancelFunc
 	waiters int
 	stale   bool
 }
 
-type work func(context.Context, *flight) (*grading.Record, grading.Source, error)
+// steps are what a flight does.
+type steps struct {
+	// look asks the shared store, in the goroutine of the caller that starts
+	// the flight: a hit then costs no change of goroutine. It may be nil, and
+	// takes no longer than the store's budget, whatever becomes of the caller.
+	// It reports false if there is more to do.
+	look func(context.Context, *flight) (outcome, bool)
+	// run does the rest, in a goroutine of its own. seen is what look found
+	// out.
+	run func(ctx context.Context, f *flight, seen error) outcome
+}
+
+// outcome is how a flight ends. err without a record may also be what look
+// leaves for run to consider.
+type outcome struct {
+	record *grading.Record
+	source grading.Source
+	err    error
+}
 
 var (
 	errClosed = fmt.Errorf("%w: it is closed", ErrUnavailable)
@@ -59,17 +76,20 @@ var (
 
 // share joins the flight for a key, or starts it, and waits for its end or the
 // caller's.
-func (s *Store) share(ctx context.Context, key grading.Key, m mode, run work) (*grading.Record, grading.Source, error) {
+func (s *Store) share(ctx context.Context, key grading.Key, m mode, do steps) (*grading.Record, grading.Source, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
 	}
-	f, r, err := s.join(ctx, flightKey{key, m}, run)
+	f, r, first, err := s.join(flightKey{key, m})
 	if err != nil {
 		return nil, "", err
 	}
 	if r != nil {
 		s.stats.memoryHits.Add(1)
 		return r, grading.Hit, nil
+	}
+	if first {
+		s.begin(ctx, f, do)
 	}
 	select {
 	case <-f.done:
@@ -92,15 +112,15 @@ func (s *Store) share(ctx context.Context, key grading.Key, m mode, run work) (*
 	return f.record, source, nil
 }
 
-// join finds or starts a flight. It returns a record instead when the memory
-// cache got it since the caller looked.
-func (s *Store) join(ctx context.Context, k flightKey, run work) (*flight, *grading.Record, error) {
+// join finds a flight, or makes one for the caller to begin. It returns a
+// record instead when the memory cache got it since the caller looked.
+func (s *Store) join(k flightKey) (f *flight, r *grading.Record, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		return nil, nil, errClosed
+		return nil, nil, false, errClosed
 	}
-	f := s.flights[k]
+	f = s.flights[k]
 	if f == nil && k.mode == fetching && s.shared == nil {
 		// Nothing is kept in memory or elsewhere, so a refresh is as good.
 		f = s.flights[flightKey{k.key, refreshing}]
@@ -108,41 +128,69 @@ func (s *Store) join(ctx context.Context, k flightKey, run work) (*flight, *grad
 	if f == nil {
 		if k.mode != refreshing && s.live.Load() {
 			if r := s.memory.get(k.key); r != nil {
-				return nil, r, nil
+				return nil, r, false, nil
 			}
 		}
-		// The work has the first caller's values (a request id), not its end.
-		runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		f = &flight{
 			flightKey: k,
-			cancel:    cancel,
 			wake:      make(chan struct{}, 1),
 			done:      make(chan struct{}),
-			err:       errExited,
+			outcome:   outcome{err: errExited},
 		}
 		s.flights[k] = f
 		s.airborne.Add(1)
-		go s.fly(runCtx, f, run)
+		first = true
 	}
 	f.waiters++
-	return f, nil, nil
+	return f, nil, first, nil
 }
 
-func (s *Store) fly(ctx context.Context, f *flight, run work) {
-	defer func() {
-		s.mu.Lock()
-		if s.flights[f.flightKey] == f {
-			delete(s.flights, f.flightKey)
+// begin does the steps of a flight, or sees them begun. They have the first
+// caller's values (a request id), not its end.
+func (s *Store) begin(ctx context.Context, f *flight, do steps) {
+	ctx = context.WithoutCancel(ctx)
+	var seen error
+	if do.look != nil {
+		o, done := do.look(ctx, f)
+		if done {
+			s.land(f, o)
+			return
 		}
-		s.mu.Unlock()
-		f.cancel()
-		close(f.done)
-		s.airborne.Done()
-	}()
-	f.record, f.source, f.err = run(ctx, f)
-	if f.err != nil && s.ctx.Err() != nil {
-		f.err = errClosed // rather than a cancellation that no caller asked for
+		seen = o.err
 	}
+	s.mu.Lock()
+	if s.ctx.Err() != nil {
+		s.mu.Unlock()
+		s.land(f, outcome{err: errClosed})
+		return
+	}
+	ctx, f.cancel = context.WithCancel(ctx)
+	s.mu.Unlock()
+	go func() {
+		o := f.outcome // stands if run exits the goroutine
+		defer func() {
+			if o.err != nil && s.ctx.Err() != nil {
+				o = outcome{err: errClosed} // rather than a cancellation that no caller asked for
+			}
+			s.land(f, o)
+		}()
+		o = do.run(ctx, f, seen)
+	}()
+}
+
+// land ends a flight.
+func (s *Store) land(f *flight, o outcome) {
+	s.mu.Lock()
+	if s.flights[f.flightKey] == f {
+		delete(s.flights, f.flightKey)
+	}
+	if f.cancel != nil {
+		f.cancel()
+	}
+	s.mu.Unlock()
+	f.outcome = o
+	close(f.done)
+	s.airborne.Done()
 }
 
 // leave takes one caller off a flight. The last to leave ends it, and whoever
@@ -156,6 +204,8 @@ func (s *Store) leave(f *flight) {
 	if s.flights[f.flightKey] == f {
 		delete(s.flights, f.flightKey)
 	}
+	// The caller that starts a flight looks first and leaves later, so by the
+	// time that all have left there is something to cancel.
 	f.cancel()
 }
 

@@ -13,8 +13,9 @@ import (
 // memory is the cache in front: bounded by bytes, with W-TinyLFU admission, so
 // that a batch of answers seen once does not drive out those asked for again.
 type memory struct {
-	cache *otter.Cache[grading.Key, kept]
-	now   func() time.Time
+	cache    *otter.Cache[grading.Key, kept]
+	maxBytes uint64
+	now      func() time.Time
 }
 
 // kept is a record and when it stops being valid.
@@ -24,7 +25,7 @@ type kept struct {
 }
 
 func newMemory(maxBytes uint64, now func() time.Time) (*memory, error) {
-	m := &memory{now: now}
+	m := &memory{maxBytes: maxBytes, now: now}
 	var err error
 	m.cache, err = otter.New(&otter.Options[grading.Key, kept]{
 		MaximumWeight: maxBytes,
@@ -66,13 +67,13 @@ func (m *memory) get(key grading.Key) *grading.Record {
 // set keeps a record until expires. It keeps its own copy without the decoded
 // grade, which callers of a hit seldom need.
 func (m *memory) set(key grading.Key, r *grading.Record, expires time.Time) {
-	if !expires.After(m.now()) {
+	k := kept{grading.RestoreRecord(r.JSON(), r.Spent, r.Replies), expires.UnixNano()}
+	if !expires.After(m.now()) || uint64(weigh(key, k)) > m.maxBytes {
+		// Let alone what was there before: that is no longer the grade.
+		m.drop(key)
 		return
 	}
-	m.cache.Set(key, kept{
-		record:  grading.RestoreRecord(r.JSON(), r.Spent, r.Replies),
-		expires: expires.UnixNano(),
-	})
+	m.cache.Set(key, k)
 }
 
 func (m *memory) drop(key grading.Key) { m.cache.Invalidate(key) }

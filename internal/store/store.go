@@ -201,7 +201,9 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.cancel()
 	for _, f := range s.flights {
-		f.cancel()
+		if f.cancel != nil {
+			f.cancel()
+		}
 	}
 	s.mu.Unlock()
 	s.background.Wait()

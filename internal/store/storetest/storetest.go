@@ -159,12 +159,12 @@ func start(args []string) (*Server, error) {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // run starts the process and waits until it answers.
@@ -177,8 +177,9 @@ func (s *Server) run() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	cmd := exec.Command(path, append([]string{
+	defer func() { _ = log.Close() }() // the server has its own handle
+	// No context: the server outlives the call, and the watchdog sees to its end.
+	cmd := exec.CommandContext(context.Background(), path, append([]string{
 		"--dir", s.dir, "--bind", "127.0.0.1", "--port", strconv.Itoa(s.port),
 		"--unixsocket", s.socket(), "--unixsocketperm", "700", "--requirepass", s.password,
 		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--save", "",
@@ -207,7 +208,7 @@ func (s *Server) await() error {
 	}
 	options.MaxRetries = -1
 	c := redis.NewClient(options)
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for {
@@ -225,7 +226,7 @@ func (s *Server) await() error {
 // watch kills the server and removes its files when this process has gone,
 // however it went: the shell's input then ends.
 func watch(pid int, dir string) (io.Closer, error) {
-	cmd := exec.Command("sh", "-c", `read -r _; kill -9 "$0" 2>/dev/null; rm -rf "$1"`, strconv.Itoa(pid), dir)
+	cmd := exec.CommandContext(context.Background(), "sh", "-c", `read -r _; kill -9 "$0" 2>/dev/null; rm -rf "$1"`, strconv.Itoa(pid), dir)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
