@@ -42,7 +42,7 @@ func (a *Answer) Blank() bool {
 	case len(tokens) == 0:
 		return true
 	case len(tokens) == 1:
-		return shrug[tokens[0].Norm]
+		return shrug[tokens[0].Norm] || a.announcesNothing()
 	}
 	content := false
 	for i := range tokens {
@@ -51,7 +51,13 @@ func (a *Answer) Blank() bool {
 			break
 		}
 	}
-	return !content || len(tokens) < unknowing && onlyShrugs(tokens)
+	return !content || len(tokens) < unknowing && onlyShrugs(tokens) || a.announcesNothing()
+}
+
+// announcesNothing reports whether the answer is but the announcement of one:
+// "Thought process:".
+func (a *Answer) announcesNothing() bool {
+	return len(a.doc.Tokens) <= 4 && strings.HasSuffix(strings.TrimRight(a.folded.Text, " \"'*_#"), ":")
 }
 
 // shrug are words that alone say that no answer is given.
@@ -66,11 +72,11 @@ var shrugs = phrases(`
 	i skip; skip this; i pass; pass on this; i give up; i would have to guess; nothing to say; i have no answer;
 	i do not have an answer; i have no experience with; i have no experience; i do not understand; beats me; who knows;
 	never heard of; i have never heard of; leave blank; left blank; no response; nothing comes to mind;
-	the answer to; how to answer; what to say; what to write; at this point; right now; off the top of my head; at all
+	let think; let solve; let work; let break; let us think; let us solve; let us work; let us break; step by step; the answer to; how to answer; what to say; what to write; at this point; right now; off the top of my head; at all
 `)
 
 // padding are words that say nothing beside a shrug.
-var padding = words(`sorry honestly really question answer this that one it so but unfortunately afraid sure truth
+var padding = words(`problem carefully first down sorry honestly really question answer this that one it so but unfortunately afraid sure truth
 	to be honest say think just actually well um hmm pretty much yet about topic thing subject today idk dunno skip
 	not know idea guess`)
 

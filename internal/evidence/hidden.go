@@ -17,6 +17,7 @@ func (a *Answer) hidden() []Flagged {
 	var out []Flagged
 	before, i := rune(-1), 0
 	rtl := hasRightToLeft(a.source)
+	flag := false // within the tags of an emoji flag
 	for at, r := range a.source {
 		if suspicious(r) {
 			after := rune(-1)
@@ -26,7 +27,8 @@ func (a *Answer) hidden() []Flagged {
 					break
 				}
 			}
-			if !inPlace(r, before, after, rtl, i == 0) {
+			flag = isTag(r) && (flag || before == blackFlag)
+			if !flag && !inPlace(r, before, after, rtl, i == 0) {
 				if n := len(out); n > 0 && out[n-1].End == i {
 					out[n-1].End = i + 1
 				} else {
@@ -60,8 +62,6 @@ func inPlace(r, before, after rune, rtl, first bool) bool {
 		return rtl // direction marks; overrides (202d, 202e) never
 	case r == 0xad:
 		return unicode.IsLetter(before) && unicode.IsLetter(after)
-	case 0xe0020 <= r && r <= 0xe007f:
-		return flagTag(before)
 	case 0xe0100 <= r && r <= 0xe01ef:
 		return unicode.Is(unicode.Han, before)
 	case r == 0x200b:
@@ -78,9 +78,10 @@ func joins(r rune) bool {
 	return r >= 0x300 && (unicode.IsLetter(r) || unicode.IsMark(r) && !text.Hidden(r) || unicode.IsSymbol(r)) && r < 0xe0000 || 0xfe00 <= r && r <= 0xfe0f
 }
 
-// flagTag reports whether a tag character may follow: the flags of England,
-// Scotland and Wales are a black flag and tags.
-func flagTag(before rune) bool { return before == 0x1f3f4 }
+// blackFlag begins the flags of England, Scotland and Wales; tags follow.
+const blackFlag = 0x1f3f4
+
+func isTag(r rune) bool { return 0xe0020 <= r && r <= 0xe007f }
 
 func unspaced(r rune) bool {
 	return unicode.In(r, unicode.Thai, unicode.Khmer, unicode.Lao, unicode.Myanmar, unicode.Tibetan)

@@ -58,7 +58,7 @@ func (a *Answer) copied(ref *Reference) []Flagged {
 }
 
 // echoes finds recited guidance, and an answer that mostly repeats its
-// question.
+// question: most of it, not one of the choices it offers.
 func (a *Answer) echoes(ref *Reference) []Flagged {
 	var out []Flagged
 	tokens := a.doc.Tokens
@@ -69,12 +69,12 @@ func (a *Answer) echoes(ref *Reference) []Flagged {
 	var again []Flagged
 	for i, s := range a.doc.Sentences {
 		words := a.doc.Words(i)
-		if n := len(words); n > echoRun && float64(ref.question.covered(words)) >= saidAgain*float64(n) {
+		if n := len(words); n > 2*echoRun && float64(ref.question.covered(words)) >= saidAgain*float64(n) {
 			repeated += n
 			again = append(again, Flagged{Flag: QuestionEcho, Start: s.Start, End: s.End})
 		}
 	}
-	if float64(repeated) >= mostlyEcho*float64(len(tokens)) {
+	if float64(repeated) >= mostlyEcho*float64(len(tokens)) && 2*repeated >= ref.asked {
 		out = append(out, again...)
 	}
 	return out

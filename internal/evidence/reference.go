@@ -34,10 +34,12 @@ const (
 // Reference is what is known of a question before any answer: the runs of
 // words of its texts. It is immutable and safe for concurrent use.
 type Reference struct {
-	question, guidance grams // runs of echoRun words
-	recited            grams // runs of guidanceRun words of the guidance
-	sample             grams // runs of sampleRun words; empty for a short sample
-	topic              map[string]bool
+	question, guidance grams           // runs of echoRun words
+	recited            grams           // runs of guidanceRun words of the guidance
+	sample             grams           // runs of sampleRun words; empty for a short sample
+	asked              int             // words of the question
+	topic              map[string]bool // words and stems of question and guidance
+	attacks            bool            // the question is about attacks by text
 }
 
 // NewReference prepares the texts of a question.
@@ -47,6 +49,7 @@ func NewReference(texts ReferenceTexts) *Reference {
 		question: newGrams(question.Tokens, echoRun),
 		guidance: newGrams(guidance.Tokens, echoRun),
 		recited:  newGrams(guidance.Tokens, guidanceRun),
+		asked:    len(question.Tokens),
 		topic:    map[string]bool{},
 	}
 	if len(sample.Tokens) >= shortestSample {
@@ -55,9 +58,13 @@ func NewReference(texts ReferenceTexts) *Reference {
 		r.sample = newGrams(nil, sampleRun)
 	}
 	for _, d := range []*text.Doc{question, guidance} {
-		for _, t := range d.Tokens {
+		for i, t := range d.Tokens {
+			if i > 0 && d.Tokens[i-1].Class == text.Number {
+				continue // "(2 marks)" does not make marks the topic
+			}
 			r.topic[t.Norm] = true
 			r.topic[t.Stem] = true
+			r.attacks = r.attacks || senses[t.Norm]&attack != 0
 		}
 	}
 	return r
@@ -79,7 +86,7 @@ func (r *Reference) EchoedSentences(a *Answer) []bool {
 	out := make([]bool, len(a.doc.Sentences))
 	for i := range out {
 		words := a.doc.Words(i)
-		out[i] = len(words) > echoRun && r.Echoed(words) >= saidAgain
+		out[i] = len(words) > 2*echoRun && r.Echoed(words) >= saidAgain
 	}
 	return out
 }

@@ -1,7 +1,246 @@
 package evidence
 
-// StuffedSentences reports for each sentence whether it holds words without a
-// sentence.
-func (a *Answer) StuffedSentences() []bool { return make([]bool, len(a.doc.Sentences)) }
+import (
+	"strings"
 
-func (a *Answer) stuffed() []Flagged { return nil }
+	"github.com/gradus-ai/gradus/internal/text"
+)
+
+// Limits between sentences and mere words, found by measuring honest answers:
+// the share of function words has its median at .5 and its first percentile at
+// .13 to .24; the share of distinct pairs of words is .67 or more in 99 of 100;
+// changes between function and content words are under .85 a word, and unlikely
+// pairs of function words under .06. Honest short answers of other collections
+// moved distinctPairs and oddPairs: people repeat themselves, and call a thing
+// "A".
+const (
+	fewestWords    = 8
+	functionShare  = 0.20
+	longestRun     = 8  // words without a function word between them
+	longestRunLong = 14 // in a sentence of more than 25 words
+	distinctPairs  = 0.45
+	fewestSwitches = 0.15
+	mostSwitches   = 0.88
+	oddPairs       = 0.10
+	fewestOddPairs = 2
+	mostlyStuffed  = 0.5 // of an answer's words, from which it is flagged
+)
+
+// StuffedSentences reports for each sentence of the answer (see Doc) whether it
+// holds words without a sentence: keywords in a row, shuffled words, the same
+// words again and again, or a sentence that was there before. Lines of code,
+// formulas and data, and sentences in other languages than English, are left
+// alone.
+func (a *Answer) StuffedSentences() []bool {
+	out := make([]bool, len(a.doc.Sentences))
+	if a.otherLanguage() {
+		a.repeated(out)
+		return out
+	}
+	for i := range out {
+		out[i] = a.wordsOnly(i)
+	}
+	a.repeated(out)
+	return out
+}
+
+// stuffed flags an answer that holds little but such sentences.
+func (a *Answer) stuffed() []Flagged {
+	var out []Flagged
+	count := 0
+	for i, bad := range a.StuffedSentences() {
+		if bad {
+			s := a.doc.Sentences[i]
+			count += s.Last - s.First
+			out = append(out, Flagged{Flag: KeywordStuffing, Start: s.Start, End: s.End})
+		}
+	}
+	if count == 0 || float64(count) < mostlyStuffed*float64(len(a.doc.Tokens)) {
+		return nil
+	}
+	return out
+}
+
+// binds reports whether a word holds sentences together, in whatever language.
+func binds(t *text.Token) bool {
+	return t.Class == text.Function || t.Negator || foreignWords[t.Norm]
+}
+
+// otherLanguage reports whether the answer is not in English, so that the share
+// of English function words says nothing.
+func (a *Answer) otherLanguage() bool {
+	foreign, english := 0, 0
+	for i := range a.doc.Tokens {
+		t := &a.doc.Tokens[i]
+		switch {
+		case t.Class == text.Function:
+			english++
+		case t.Class == text.Number:
+		case foreignWords[t.Norm] || !isASCII(t.Norm):
+			foreign++
+		}
+	}
+	return foreign > english && 5*foreign >= len(a.doc.Tokens)
+}
+
+// wordsOnly applies the limits to the sentence at index i.
+func (a *Answer) wordsOnly(i int) bool {
+	words := a.doc.Words(i)
+	n := len(words)
+	if n < fewestWords || a.structured(i) {
+		return false
+	}
+	function, switches, run, longestSeen, odd := 0, 0, 0, 0, 0
+	subject := false // somebody does something
+	for k := range words {
+		subject = subject || senses[words[k].Norm]&(self|you) != 0
+		b := binds(&words[k])
+		if b {
+			function++
+			run = 0
+		} else {
+			run++
+			longestSeen = max(longestSeen, run)
+		}
+		if k > 0 {
+			if b != binds(&words[k-1]) {
+				switches++
+			}
+			if oddPair(words[k-1].Norm, words[k].Norm) && words[k].Start == words[k-1].End+1 {
+				odd++
+			}
+		}
+	}
+	if role(words[n-1].Norm) == determiner {
+		odd++
+	}
+	limit := longestRun
+	if n > 25 {
+		limit = longestRunLong
+	}
+	share := float64(n)
+	return float64(function) < functionShare*share && !a.named(words) ||
+		longestSeen >= limit && !subject && !a.named(words) ||
+		odd >= fewestOddPairs && float64(odd) >= oddPairs*share ||
+		n >= 12 && float64(switches) < fewestSwitches*share && 2*function < n ||
+		n >= 12 && float64(switches) > mostSwitches*share ||
+		distinct(words) < distinctPairs
+}
+
+// structured reports whether a sentence is rather code, a formula or data: half
+// of its words are numbers and single letters, or it has a sign of that kind
+// for every six words or fewer.
+func (a *Answer) structured(i int) bool {
+	s := a.doc.Sentences[i]
+	signs, symbols := 0, 0
+	for _, t := range a.doc.Words(i) {
+		if t.Class == text.Number || t.End-t.Start == 1 {
+			symbols++
+		}
+	}
+	if 2*symbols >= s.Last-s.First {
+		return true
+	}
+	for _, r := range a.doc.Slice(s.Start, s.End) {
+		if strings.ContainsRune("=<>{}()[]|\\:\"`→←↔≥≤_$", r) {
+			signs++
+		}
+	}
+	return 6*signs >= s.Last-s.First
+}
+
+// named reports whether nearly all words of a sentence are names and numbers: a
+// list of tools is long and yet says something.
+func (a *Answer) named(words []text.Token) bool {
+	names, function := 0, 0
+	for k := range words {
+		if binds(&words[k]) {
+			function++
+			continue
+		}
+		r := a.runeAt(words[k].Start)
+		if 'A' <= r && r <= 'Z' || words[k].Class == text.Number {
+			names++
+		}
+	}
+	return 5*names >= 4*(len(words)-function)
+}
+
+// distinct is the share of different pairs among the pairs of neighbours.
+func distinct(words []text.Token) float64 {
+	var held [64]uint64
+	seen := held[:0]
+	for k := 0; k+1 < len(words) && k < cap(held); k++ {
+		h := hash(words[k : k+2])
+		fresh := true
+		for _, x := range seen {
+			if x == h {
+				fresh = false
+				break
+			}
+		}
+		if fresh {
+			seen = append(seen, h)
+		}
+	}
+	return float64(len(seen)) / float64(min(len(words)-1, cap(held)))
+}
+
+// repeated marks sentences of four words or more that were there before.
+func (a *Answer) repeated(out []bool) {
+	if len(out) < 2 {
+		return
+	}
+	seen := make(map[uint64]bool, len(out))
+	for i := range out {
+		words := a.doc.Words(i)
+		if len(words) < 4 {
+			continue
+		}
+		h := hash(words)
+		if seen[h] {
+			out[i] = true
+		}
+		seen[h] = true
+	}
+}
+
+// wordRole is what a function word does, as far as some pairs are unlikely.
+type wordRole uint8
+
+const (
+	determiner wordRole = iota + 1
+	preposition
+	auxiliary
+	conjunction
+)
+
+var wordRoles = func() map[string]wordRole {
+	m := map[string]wordRole{}
+	for r, list := range map[wordRole]string{
+		determiner:  "an the my your our their its every",
+		preposition: "of at from into for with by",
+		auxiliary:   "am is are was were be been have has had do does did could would should",
+		conjunction: "and or but",
+	} {
+		for w := range words(list) {
+			m[w] = r
+		}
+	}
+	return m
+}()
+
+func role(norm string) wordRole { return wordRoles[norm] }
+
+// oddPair reports whether two words hardly ever follow each other in English:
+// "the of", "of is", "the and".
+func oddPair(first, second string) bool {
+	switch role(first) {
+	case determiner:
+		return role(second) != 0
+	case preposition:
+		r := role(second)
+		return r == auxiliary || r == conjunction
+	}
+	return false
+}
