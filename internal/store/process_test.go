@@ -324,3 +324,40 @@ func TestAFreshGradeIsNotOverwrittenByAnOlderComputation(t *testing.T) {
 	fetch(t, a, key("a"), unwanted(t), "fresh", grading.Hit)
 	fetch(t, b, key("a"), unwanted(t), "fresh", grading.Hit)
 }
+
+func TestWithoutTheRightToPublishProcessesStillShare(t *testing.T) {
+	t.Parallel()
+	server := storetest.Start(t)
+	require.NoError(t, server.Client(t).Do(t.Context(), "acl", "setuser", "default", "resetchannels").Err())
+	deaf := func() *store.Store {
+		s, err := store.Open(t.Context(), store.Config{URL: server.URL(), Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		return s
+	}
+	a, b := deaf(), deaf()
+	begun, finish := make(chan struct{}), make(chan struct{})
+	var leader sync.WaitGroup
+	leader.Go(func() {
+		fetch(t, a, key("a"), func(context.Context) (*grading.Record, error) {
+			close(begun)
+			<-finish
+			return record(t, "made there"), nil
+		}, "made there", grading.Miss)
+	})
+	<-begun
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fetch(t, b, key("a"), unwanted(t), "made there", grading.Shared)
+	}()
+	await(t, func() bool { return b.Stats().Following == 1 }, "the follower waits")
+	close(finish)
+	<-done
+	leader.Wait()
+	require.False(t, b.Live())
+	// No events: what is in memory cannot be believed, so Redis is asked.
+	require.NoError(t, a.Forget(t.Context(), key("a")))
+	_, err := b.Get(t.Context(), key("a"))
+	require.ErrorIs(t, err, grading.ErrNotFound)
+}
