@@ -11,7 +11,7 @@ TESTFLAGS     ?= $(RACE) -shuffle=on -timeout=15m
 GOLANGCI_LINT := $(shell command -v golangci-lint 2>/dev/null || echo $(shell $(GO) env GOPATH)/bin/golangci-lint)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-deps lint lint-deps check bench fuzz golden clean
+.PHONY: help build run test test-deps lint lint-deps check bench attacks fuzz golden clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check: build lint test ## what CI runs: build, lint, test
 
 bench: test-deps ## measure speed: ratios between contenders of one run
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem -benchtime=$(or $(BENCHTIME),1s) ./... | grep -Ev '^(ok|PASS|\?|goos|goarch|pkg|cpu)'
+
+attacks: ## grade the attack corpus kept beside the checkout with both judges, by family
+	$(GO) test -tags $(TAGS) -count=1 -v -run 'TestAttacks|TestHonestLookalikes' ./internal/app
 
 fuzz: ## run each fuzz target for a short while
 	@set -e; for pkg in $$($(GO) list ./...); do \

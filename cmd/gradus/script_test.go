@@ -131,4 +131,3 @@ func generousReply(r *http.Request, quote string) string {
 	}
 	return string(text)
 }
-

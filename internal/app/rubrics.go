@@ -133,7 +133,7 @@ func (s *shelf) watch(ctx context.Context) error {
 			quiet.Reset(settle)
 		case <-quiet.C:
 			// Also once at the start, for a change between loading and watching.
-			_ = s.reload() //nolint:errcheck // reload reports its own fault
+			_ = s.reload() // it has reported its own fault
 		}
 	}
 }
