@@ -99,14 +99,14 @@ func TestBreakerProbesAfterItsCoolDown(t *testing.T) {
 			after, said := llm.RetryAfter(ask(t, b))
 			require.True(t, said)
 			require.Equal(t, wait*time.Second, after)
-			time.Sleep(after - time.Nanosecond)
+			elapse(after - time.Nanosecond)
 			require.Equal(t, "open", llm.Kind(ask(t, b)))
 			require.Equal(t, before, m.calls)
-			time.Sleep(time.Nanosecond)
+			elapse(time.Nanosecond)
 			require.Equal(t, "unavailable", llm.Kind(ask(t, b)), "the probe")
 			require.Equal(t, before+1, m.calls)
 		}
-		time.Sleep(30 * time.Second)
+		elapse(30 * time.Second)
 		*err = nil
 		require.NoError(t, ask(t, b))
 		require.NoError(t, ask(t, b))
@@ -135,7 +135,7 @@ func TestOneProbeAtATime(t *testing.T) {
 		for range 5 {
 			_ = ask(t, b)
 		}
-		time.Sleep(5 * time.Second)
+		elapse(5 * time.Second)
 		done := make(chan error)
 		for range 10 {
 			go func() { done <- ask(t, b) }()
@@ -161,7 +161,7 @@ func TestProbeThatIsAbandonedLeavesRoomForAnother(t *testing.T) {
 		for range 5 {
 			_ = ask(t, b)
 		}
-		time.Sleep(5 * time.Second)
+		elapse(5 * time.Second)
 		*err = context.Canceled
 		require.ErrorIs(t, ask(t, b), context.Canceled)
 		*err = limited(0)
@@ -225,7 +225,7 @@ func TestPanicDoesNotKeepTheProbe(t *testing.T) {
 		for range 5 {
 			_ = ask(t, b)
 		}
-		time.Sleep(5 * time.Second)
+		elapse(5 * time.Second)
 		require.Panics(t, func() { _ = ask(t, b) })
 		require.NoError(t, ask(t, b))
 	})
@@ -240,7 +240,7 @@ func TestQuickFaultsAmongSlowAnswersAreNoOutage(t *testing.T) {
 			m := &model{name: "m"}
 			m.do = func(ctx context.Context, n int) (*llm.Reply, error) {
 				if n <= faulty {
-					time.Sleep(time.Millisecond)
+					elapse(time.Millisecond)
 					return nil, down()
 				}
 				return answerAfter(ctx, 2*time.Second)

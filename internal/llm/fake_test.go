@@ -73,3 +73,6 @@ func answerAfter(ctx context.Context, d time.Duration) (*llm.Reply, error) {
 func down() error { return &llm.UnavailableError{Status: 503} }
 
 func limited(after time.Duration) error { return &llm.RateLimitError{RetryAfter: after} }
+
+// elapse lets the clock of a synctest bubble run.
+func elapse(d time.Duration) { <-time.After(d) }

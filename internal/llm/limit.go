@@ -22,13 +22,14 @@ type LimitConfig struct {
 // Limit bounds the calls in flight and finds out how many an endpoint bears.
 // Callers wait in line, first come, first served.
 //
-// It starts at Max. A rate limit takes a third of the slots away, once for all
-// the calls that were under way together, and holds the line for as long as
-// the endpoint asked; what is answered gives slots back: quickly up to where
-// it last went wrong, then one a round, then slowly beyond (additive increase,
-// multiplicative decrease). When the breaker below has opened, the line starts
-// again with one slot, so that an endpoint which returns meets a ramp and not
-// a herd.
+// It starts at Max. A rate limit takes some of the slots away, once for all the
+// calls that were under way together; what is answered gives slots back,
+// quickly up to where it last went wrong, then one a round (additive increase,
+// multiplicative decrease). When more calls in a row are refused than are under
+// way, the line is held for as long as the endpoint asked. An endpoint that
+// counts calls by the second is also kept to a pace. When the breaker below has
+// opened, the line starts again with one slot, so that an endpoint which
+// returns meets a ramp and not a herd.
 type Limit struct {
 	next Completer
 	cfg  LimitConfig
@@ -39,8 +40,10 @@ type Limit struct {
 	slots    float64
 	ceiling  float64 // where a rate limit was last met
 	round    int     // calls of an earlier round have had their say
+	refused  int     // rate limits since the last answer
+	pace     pacer
 	held     time.Time
-	timer    *time.Timer // ends a hold; nil when none is set
+	timer    *time.Timer // wakes the line; nil when none is set
 }
 
 // place is a caller's place in line.
@@ -51,9 +54,8 @@ type place struct {
 
 // What a rate limit and an answer do to the slots.
 const (
-	decrease  = 2.0 / 3
+	decrease  = 0.85
 	nearLimit = 0.9 // of the ceiling: from here on slots come back one a round
-	beyond    = 0.1 // of that pace: above the ceiling
 )
 
 // NewLimit wraps next.
@@ -126,13 +128,15 @@ func (l *Limit) enter(ctx context.Context) (round int, err error) {
 
 // admit gives free slots to the front of the line. The caller holds mu.
 func (l *Limit) admit() {
-	if wait := time.Until(l.held); wait > 0 {
-		if len(l.line) > 0 && l.timer == nil {
-			l.timer = time.AfterFunc(wait, l.release)
-		}
-		return
-	}
 	for len(l.line) > 0 && l.inFlight < int(l.slots) {
+		now := time.Now()
+		if wait := max(l.held.Sub(now), l.pace.free.Sub(now)); wait > 0 {
+			if l.timer == nil {
+				l.timer = time.AfterFunc(wait, l.wake)
+			}
+			return
+		}
+		l.pace.took(now)
 		p := l.line[0]
 		l.line[0] = nil
 		l.line = l.line[1:]
@@ -142,8 +146,8 @@ func (l *Limit) admit() {
 	}
 }
 
-// release ends a hold, or goes on with it where it was lengthened.
-func (l *Limit) release() {
+// wake lets the line go on, or wait again where its wait was lengthened.
+func (l *Limit) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.timer = nil
@@ -167,6 +171,8 @@ func (l *Limit) leave(round int, err error) {
 	var open *OpenError
 	switch {
 	case err == nil:
+		l.refused = 0
+		l.pace.answered(time.Now())
 		l.grow()
 	case errors.As(err, &open):
 		l.restart()
@@ -202,21 +208,31 @@ func (l *Limit) grow() {
 		return
 	}
 	step := 1 / l.slots // one a round
-	switch {
-	case l.slots < nearLimit*l.ceiling:
+	if l.slots < nearLimit*l.ceiling {
 		step = 1 // doubles every round
-	case l.slots >= l.ceiling:
-		step *= beyond
 	}
 	l.set(l.slots + step)
 }
 
+// shrink draws the conclusions of a rate limit. Others under way speak for the
+// endpoint: one refusal among them is that call's own affair (it asks for many
+// tokens, say), more in a row than are under way are everybody's.
 func (l *Limit) shrink(round int, hold time.Duration) {
-	if until := time.Now().Add(hold); hold > 0 && until.After(l.held) {
+	now := time.Now()
+	l.pace.limited(now)
+	l.refused++
+	others := l.inFlight - 1
+	swamped := l.refused > max(1, others)
+	if until := now.Add(hold); swamped && until.After(l.held) {
 		l.held = until
 	}
 	if round != l.round {
-		return // the calls that were under way together count once
+		// Calls that were under way together count once; but of a wave that is
+		// mostly refused, those still under way are what the endpoint bears.
+		if swamped {
+			l.set(min(l.slots, float64(others)))
+		}
+		return
 	}
 	l.round++
 	// Slots that were not in use did no harm; cutting them would do no good.

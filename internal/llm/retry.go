@@ -36,7 +36,7 @@ type RetryConfig struct {
 	// Budget bounds the retries of everything that shares it. Default: 20 % of
 	// the calls and 10 a second, for this Retry alone.
 	Budget *Budget
-	// Rand gives numbers in [0, 1). Default: math/rand.
+	// Rand gives numbers in [0, 1), concurrently. Default: math/rand.
 	Rand func() float64
 	// Observer hears of every pause.
 	Observer Observer

@@ -98,7 +98,7 @@ func TestTimeoutIsRetriedOnlyWhereTimeIsLeft(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), deadline)
 			defer cancel()
 			m := &model{name: "m", do: func(context.Context, int) (*llm.Reply, error) {
-				time.Sleep(30 * time.Second)
+				elapse(30 * time.Second)
 				return nil, llm.ErrTimeout
 			}}
 			_, err := llm.NewRetry(m, llm.RetryConfig{}).Complete(ctx, llm.Request{})
@@ -141,7 +141,7 @@ func TestBudgetBoundsRetries(t *testing.T) {
 			if errors.Is(err, llm.ErrBudget) {
 				spent++
 			}
-			time.Sleep(time.Millisecond)
+			elapse(time.Millisecond)
 		}
 		require.LessOrEqual(t, m.calls, calls+calls/5+100+10)
 		require.Greater(t, m.calls, calls+calls/5)

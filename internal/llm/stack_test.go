@@ -3,7 +3,6 @@ package llm_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -98,7 +97,7 @@ func TestMeterTellsOfEveryAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard []llm.Attempt
 		m := &model{name: "m", do: func(_ context.Context, n int) (*llm.Reply, error) {
-			time.Sleep(2 * time.Second)
+			elapse(2 * time.Second)
 			if n == 1 {
 				return nil, down()
 			}
@@ -129,9 +128,7 @@ func TestBothProvidersDownForTenMinutes(t *testing.T) {
 			}}
 		}
 		a, b := provider("a"), provider("b")
-		stack := llm.Stack([]llm.Completer{a, b}, llm.StackConfig{
-			MaxConcurrency: workers, Retry: llm.RetryConfig{Rand: rand.New(rand.NewPCG(1, 2)).Float64},
-		})
+		stack := llm.Stack([]llm.Completer{a, b}, llm.StackConfig{MaxConcurrency: workers})
 		var mu sync.Mutex
 		var resumed time.Duration
 		var wg sync.WaitGroup
@@ -150,7 +147,7 @@ func TestBothProvidersDownForTenMinutes(t *testing.T) {
 					if !said {
 						wait = time.Second
 					}
-					time.Sleep(wait)
+					elapse(wait)
 				}
 			})
 		}
@@ -217,7 +214,7 @@ func TestCallersAreRefusedWhileAProbeHangs(t *testing.T) {
 			_ = ask(t, stack)
 		}
 		require.Equal(t, "open", llm.Kind(ask(t, stack)))
-		time.Sleep(5 * time.Second)
+		elapse(5 * time.Second)
 		probe := make(chan error)
 		go func() { probe <- ask(t, stack) }()
 		synctest.Wait()

@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -50,8 +51,9 @@ func TestMixedFaultsAreAllAnswered(t *testing.T) {
 		llmtest.Status(429, "").Headers("Retry-After-Ms", "2"),
 	}
 	model := llmtest.New(t, llmtest.Always(func(r llmtest.Request) llmtest.Step {
-		if r.Number%5 == 0 {
-			return faults[r.Number/5%len(faults)]
+		// Drawn, not counted: every fifth call can be the same one's retry.
+		if draw := rand.New(rand.NewPCG(uint64(r.Number), 5)); draw.IntN(5) == 0 {
+			return faults[draw.IntN(len(faults))]
 		}
 		return llmtest.Reply("{}")
 	}))
