@@ -88,9 +88,9 @@ func readTasks(t *testing.T) map[string]*rubric.Question {
 	return out
 }
 
-// service is a grading service as the program would make it, over a model that
-// obeys whoever wrote the answer, or over none.
-func service(t *testing.T, obedient bool) *grading.Service {
+// oneShot is the program as a command makes it, over a model that obeys whoever
+// wrote the answer, or over none.
+func oneShot(t *testing.T, obedient bool) *app.App {
 	t.Helper()
 	cfg, err := config.Load(nil)
 	require.NoError(t, err)
@@ -102,7 +102,7 @@ func service(t *testing.T, obedient bool) *grading.Service {
 	a, err := app.New(t.Context(), cfg, app.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), OneShot: true})
 	require.NoError(t, err)
 	t.Cleanup(a.Close)
-	return a.Service()
+	return a
 }
 
 var (
@@ -162,8 +162,8 @@ func TestAttacks(t *testing.T) {
 		grade *grading.Service
 		floor float64
 	}{
-		{"lexical", service(t, false), floorLexical},
-		{"obedient model", service(t, true), floorObedient},
+		{"lexical", oneShot(t, false).Service(), floorLexical},
+		{"obedient model", oneShot(t, true).Service(), floorObedient},
 	} {
 		type tally struct{ n, held, reviewed, flagged int }
 		families, all := map[string]*tally{}, &tally{}
@@ -199,7 +199,7 @@ func TestHonestLookalikesAreNotAccused(t *testing.T) {
 		t.Log("no controls beside this checkout; package evidence has its own")
 		return
 	}
-	tasks, model := readTasks(t), service(t, true)
+	tasks, model := readTasks(t), oneShot(t, true).Service()
 	for _, c := range readAttacks(t, "attack-controls.jsonl") {
 		answer := evidence.Prepare(c.Text)
 		in := evidence.Inspect(answer, evidence.NewReference(evidence.ReferenceTexts{}))
@@ -252,4 +252,25 @@ func table[T any](rows map[string]T, cells func(T) []int) string {
 	}
 	w.Flush()
 	return b.String()
+}
+
+// TestOnePassageCannotCarryAWholeRubric grades an answer of one good sentence
+// with a model that proves every criterion by it.
+func TestOnePassageCannotCarryAWholeRubric(t *testing.T) {
+	t.Parallel()
+	a := oneShot(t, true)
+	scored := 0
+	for _, set := range a.Library().Sets() {
+		for _, q := range set.Questions {
+			// The first sentence of the sample speaks to one criterion, or two.
+			sentence, _, _ := strings.Cut(q.SampleAnswer, ". ")
+			g := gradeOf(t, a.Service(), q, sentence+".")
+			require.True(t, g.Review.Needed, q.Ref)
+			if g.Score != nil {
+				scored++
+				t.Logf("%s: %.1f %v", q.Ref, *g.Score, g.Review.Reasons)
+			}
+		}
+	}
+	require.LessOrEqual(t, scored, 5, "most have no score at all")
 }

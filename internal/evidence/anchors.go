@@ -9,8 +9,9 @@ import (
 // Anchors are the words that tie a quote to a criterion: a quote without any
 // of them may still prove it, but somebody should look again.
 type Anchors struct {
-	stems    map[string]bool
-	prefixes map[string]bool
+	stems     map[string]bool
+	prefixes  map[string]bool
+	spellings map[string][]string // by stem, for Distinguish
 }
 
 // prefix is how many letters two words share at the start when they are
@@ -30,7 +31,7 @@ func NewAnchors(ref ReferenceTexts, criterionTexts ...string) *Anchors {
 	for _, t := range text.Parse(ref.Question).Tokens {
 		given[t.Stem] = true
 	}
-	a := &Anchors{stems: map[string]bool{}, prefixes: map[string]bool{}}
+	a := newAnchors()
 	take := func(all bool) {
 		for _, s := range criterionTexts {
 			each(text.Parse(s).Tokens, func(stem, norm string, class text.Class) {
@@ -47,30 +48,65 @@ func NewAnchors(ref ReferenceTexts, criterionTexts ...string) *Anchors {
 	return a
 }
 
+func newAnchors() *Anchors {
+	return &Anchors{stems: map[string]bool{}, prefixes: map[string]bool{}, spellings: map[string][]string{}}
+}
+
 func (a *Anchors) add(stem, norm string) {
 	a.stems[stem] = true
+	a.spellings[stem] = append(a.spellings[stem], norm)
 	if p, ok := variant(norm); ok {
 		a.prefixes[p] = true
+	}
+}
+
+// Distinguish takes from each of a question's anchors the words that many of
+// them hold: a word that would tie a quote to half of the criteria ties it to
+// none. Anchors that would be left with nothing keep what they have.
+func Distinguish(anchors []*Anchors) {
+	holders := map[string]int{}
+	for _, a := range anchors {
+		if a != nil {
+			for stem := range a.stems {
+				holders[stem]++
+			}
+		}
+	}
+	common := func(stem string) bool { return holders[stem] >= 3 && 3*holders[stem] > len(anchors) }
+	for _, a := range anchors {
+		if a == nil {
+			continue
+		}
+		distinct := newAnchors()
+		for stem, norms := range a.spellings {
+			if !common(stem) {
+				for _, norm := range norms {
+					distinct.add(stem, norm)
+				}
+			}
+		}
+		if len(distinct.stems) > 0 {
+			*a = *distinct
+		}
 	}
 }
 
 // Touch reports whether a quote shares an anchor: the same stem or number, or a
 // word with the same first five letters. Letters that are words (Han, kana,
 // Thai) count in pairs.
-func (a *Anchors) Touch(quote string) bool {
-	touched := false
+func (a *Anchors) Touch(quote string) bool { return a.Touches(quote, 1) }
+
+// Touches reports whether a quote shares at least n different anchors.
+func (a *Anchors) Touches(quote string, n int) bool {
+	seen := map[string]bool{}
 	each(text.Parse(quote).Tokens, func(stem, norm string, _ text.Class) {
-		if touched {
-			return
-		}
-		if touched = a.stems[stem]; touched {
-			return
-		}
-		if p, ok := variant(norm); ok {
-			touched = a.prefixes[p]
+		if a.stems[stem] {
+			seen[stem] = true
+		} else if p, ok := variant(norm); ok && a.prefixes[p] {
+			seen[p] = true
 		}
 	})
-	return touched
+	return len(seen) >= n
 }
 
 // each visits what can be an anchor: content words, numbers, and neighbouring

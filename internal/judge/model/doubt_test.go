@@ -233,8 +233,8 @@ func TestQuotesThatShowForm(t *testing.T) {
 		require.Equal(t, test.want, signals(test.signal, test.quote), "%s: %s", test.signal, test.quote)
 	}
 	q := &rubric.Question{Text: "?", Criteria: []rubric.Criterion{{Statement: "Blames others.", Kind: rubric.Pitfall}}}
-	require.True(t, newSheet(q).anchored(0, []evidence.Quote{{Text: "it was Dave"}}))
-	require.False(t, newSheet(q).anchored(0, nil))
+	require.True(t, newSheet(q).anchored(0, []evidence.Quote{{Text: "it was Dave"}}, 1))
+	require.False(t, newSheet(q).anchored(0, nil, 1))
 }
 
 func TestQuotesOfNeutralisedTextAreFoundInTheOriginal(t *testing.T) {

@@ -59,8 +59,29 @@ func (o *opinion) believed() bool {
 func (h *hearing) weigh(index int, r reading) opinion {
 	o := opinion{reading: r}
 	o.quotes, _ = evidence.Verify(h.answer, h.sheet.reference, h.integrity, r.quotes)
-	o.anchored = h.sheet.anchored(index, o.quotes)
+	o.anchored = h.sheet.anchored(index, o.quotes, 1)
 	return o
+}
+
+// worn is the number of criteria from which one passage is worn out as proof:
+// it may well prove them all, but then it speaks to each by more than a word.
+const worn = 3
+
+// distrustWorn unties passages that are the only proof of many criteria from
+// those that they share but a single word with.
+func (h *hearing) distrustWorn() {
+	uses := map[evidence.Quote]int{}
+	for i := range h.opinions {
+		if o := &h.opinions[i]; o.verdict.Credited() && len(o.quotes) == 1 {
+			uses[o.quotes[0]]++
+		}
+	}
+	for i := range h.opinions {
+		o := &h.opinions[i]
+		if len(o.quotes) == 1 && uses[o.quotes[0]] >= worn && o.anchored {
+			o.anchored = h.sheet.anchored(i, o.quotes, 2)
+		}
+	}
 }
 
 // readAll asks for all criteria in one call.
@@ -132,6 +153,7 @@ const (
 
 // lookAgain takes second looks at the weightiest criteria in doubt.
 func (h *hearing) lookAgain(ctx context.Context) error {
+	h.distrustWorn()
 	hopeless := h.hopeless()
 	var doubtful []int
 	for i := range h.opinions {

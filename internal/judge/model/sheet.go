@@ -29,20 +29,24 @@ type criterion struct {
 func newSheet(q *rubric.Question) *sheet {
 	texts := evidence.ReferenceTexts{Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer}
 	s := &sheet{reference: evidence.NewReference(texts), criteria: make([]criterion, len(q.Criteria))}
+	anchors := make([]*evidence.Anchors, len(q.Criteria))
 	for i, c := range q.Criteria {
 		if c.Kind == rubric.Pitfall {
 			continue // nobody is talked into losing points
 		}
-		s.criteria[i] = criterion{evidence.NewAnchors(texts, append([]string{c.Statement, c.Partial}, c.Phrases...)...), c.Signal}
+		anchors[i] = evidence.NewAnchors(texts, append([]string{c.Statement, c.Partial}, c.Phrases...)...)
+		s.criteria[i] = criterion{anchors[i], c.Signal}
 	}
+	evidence.Distinguish(anchors)
 	return s
 }
 
-// anchored reports whether some quote has to do with the criterion at index.
-func (s *sheet) anchored(index int, quotes []evidence.Quote) bool {
+// anchored reports whether some quote has to do with the criterion at index,
+// by at least so many of the criterion's own words.
+func (s *sheet) anchored(index int, quotes []evidence.Quote, words int) bool {
 	c := s.criteria[index]
 	return slices.ContainsFunc(quotes, func(quote evidence.Quote) bool {
-		return c.anchors == nil || c.anchors.Touch(quote.Text) || signals(c.signal, quote.Text)
+		return c.anchors == nil || c.anchors.Touches(quote.Text, words) || signals(c.signal, quote.Text)
 	})
 }
 
