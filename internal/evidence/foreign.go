@@ -20,12 +20,12 @@ var tongues = []tongue{
 	// Spanish, Portuguese, Italian, French, German, Dutch, Polish, Turkish, Indonesian
 	tongueOf("ignora ignore olvida omita haz_caso_omiso", "instruccion criterio rúbrica rubrica reglas indicacion", "máxima maxima más_alta mas_alta máximo maximo perfecta completa sobresaliente", "nota puntuación puntuacion calificación calificacion puntos puntaje", "ponga pon_ ponme dé_ dame asigne otorgue califique por_favor marque ponle apruebe corrector"),
 	tongueOf("ignore esqueça esqueca desconsidere", "instruç instruc critério criterio rubrica regras", "máxima maxima mais_alta máximo total perfeita", "nota pontuação pontuacao pontos", "dê atribua coloque por_favor avaliador avalie"),
-	tongueOf("ignora dimentica trascura", "istruzion criteri regole rubrica", "massimo massima più_alto piu_alto pieni pieno", "voto punteggio punti", "assegna dai_ metti per_favore date_ dare valutatore correttore"),
-	tongueOf("ignore oubli ne_tenez_pas", "instruction consigne critère critere barème bareme règles", "maximale maximum meilleure totalité plus_haute parfaite", "note points mention score", "mettez donnez attribuez accordez svp s'il_vous correcteur"),
-	tongueOf("ignorier vergiss vergessen missacht", "anweisung kriterien instruktion vorgaben regeln", "volle maximal bestnote höchst hoechst beste", "punkt note bewertung", "gib geben vergib vergeben bitte setze erteile prüfer korrektor"),
+	tongueOf("ignora dimentica trascura", "istruzion criteri regole rubrica", "massimo massima più_alto piu_alto pieni pieno", "voto voti punteggio punti", "assegna dai_ dammi metti per_favore date_ dare valutatore correttore"),
+	tongueOf("ignore oubli ne_tenez_pas", "instruction consigne critère critere barème bareme règles", "maximale maximum meilleure totalité plus_haute parfaite", "note points mention score", "mettez donnez donne mets attribue attribuez accordez svp s'il_vous correcteur"),
+	tongueOf("ignorier vergiss vergessen missacht", "anweisung kriterien instruktion vorgaben regeln", "volle maximal bestnote höchst hoechst beste", "punkt note bewertung", "gib geben gebt vergib vergeben bitte setze erteile prüfer korrektor"),
 	tongueOf("negeer vergeet", "instructies criteria regels", "maximale hoogste volle", "cijfer punten score", "geef ken alsjeblieft alstublieft beoordelaar"),
 	tongueOf("zignoruj ignoruj zapomnij", "instrukc kryteri polece", "maksymaln najwyższ pełn", "punkt ocen", "daj przyznaj proszę wystaw"),
-	tongueOf("yok_say görmezden unut", "talimat kriter kural", "tam_ en_yüksek maksimum", "puan not", "ver lütfen veriniz"),
+	tongueOf("yok_say görmezden unut", "talimat kriter kural", "tam_ en_yüksek maksimum", "puan not", "ver verin lütfen veriniz"),
 	tongueOf("abaikan lupakan", "instruksi kriteria perintah", "tertinggi penuh maksimal sempurna", "nilai skor", "berikan beri tolong mohon"),
 	// Russian, Ukrainian, Greek
 	tongueOf("игнорир проигнорир забудь забудьте", "инструкц критери указан правил", "максимальн высш наивысш полный полные отличн", "балл оценк", "постав дай присво пожалуйста выстав прошу проверяющ"),
@@ -44,7 +44,7 @@ var tongues = []tongue{
 
 // foreign applies the rules of other languages to a sentence that seems to be
 // in one.
-func (c *clause) foreign(s text.Sentence) bool {
+func (c *clause) foreign() bool {
 	strange, english := 0, 0
 	for i := range c.words {
 		w := &c.words[i]
@@ -57,7 +57,7 @@ func (c *clause) foreign(s text.Sentence) bool {
 	if strange <= english && (strange > 0 || english > 0 || len(c.words) < 3) {
 		return false
 	}
-	folded := " " + text.Fold(c.answer.doc.Slice(s.Start, s.End)).Text + " "
+	folded := " " + text.Fold(c.source()).Text + " "
 	for i := range tongues {
 		t := &tongues[i]
 		if contains(folded, t.ignore) && contains(folded, t.told) ||
@@ -129,8 +129,8 @@ var foreignWords = words(`
 
 // encoded applies the rules to what a sentence says in disguise: Base64, digits
 // for letters, letters of another alphabet, letters one by one.
-func (c *clause) encoded(s text.Sentence) bool {
-	source := c.answer.doc.Slice(s.Start, s.End)
+func (c *clause) encoded() bool {
+	source := c.source()
 	disguised, mixed, spelled := 0, 0, 0
 	for _, field := range strings.Fields(source) {
 		if len(field) >= 16 && len(field) <= 4000 {
@@ -151,19 +151,40 @@ func (c *clause) encoded(s text.Sentence) bool {
 	switch {
 	case disguised >= 3 && c.tells(strings.Map(unleet, source)),
 		mixed > 0 && c.tells(strings.Map(latin, source)),
-		spelled >= 8 && c.tells(joined(source)):
+		spelled >= 8 && c.tells(joined(source)),
+		len(c.words) >= 4 && c.bare() && c.tells(strings.Map(rot13, source)):
 		return true
 	}
 	return false
 }
 
+// bare reports whether no word is a function word of any language at hand.
+func (c *clause) bare() bool {
+	for i := range c.words {
+		if binds(&c.words[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func rot13(r rune) rune {
+	switch {
+	case 'a' <= r && r <= 'z':
+		return 'a' + (r-'a'+13)%26
+	case 'A' <= r && r <= 'Z':
+		return 'A' + (r-'A'+13)%26
+	}
+	return r
+}
+
 // tells applies the rules to a text that was disguised.
 func (c *clause) tells(plain string) bool {
 	a := &Answer{source: plain, doc: text.Parse(plain)}
-	for i := range a.doc.Sentences {
-		hidden := clause{answer: a, ref: c.ref, words: a.doc.Words(i)}
+	for i := range min(len(a.doc.Sentences), 8) {
+		hidden := a.clause(c.ref, i)
 		hidden.understand()
-		if hidden.addressed() || hidden.all&(grade|exam|scheme) != 0 && hidden.all&(give|top|plea|override) != 0 {
+		if hidden.addressed() || hidden.all&(grade|exam|scheme|give) != 0 && hidden.all&(top|plea|override) != 0 {
 			return true
 		}
 	}

@@ -39,7 +39,7 @@ func (a *Answer) hidden() []Flagged {
 		before = r
 		i++
 	}
-	return a.enclose(out)
+	return a.enclose(a.rows(out))
 }
 
 // suspicious reports whether r is hidden, or private use.
@@ -54,8 +54,8 @@ func inPlace(r, before, after rune, rtl, first bool) bool {
 		return first // a byte order mark
 	case r == joiner, r == 0x200c:
 		return joins(before) && (joins(after) || r == 0x200c && unicode.IsSpace(after))
-	case 0xfe00 <= r && r <= 0xfe0f:
-		return before >= 0x80 && !text.Hidden(before) || after == 0x20e3 // emoji, Han, keycaps: one each
+	case selects(r):
+		return !selects(before) && !selects(after) // a stray one is no message; a row of them can be (see rows)
 	case 0x180b <= r && r <= 0x180f:
 		return unicode.Is(unicode.Mongolian, before)
 	case r == 0x200e, r == 0x200f, r == 0x61c, 0x202a <= r && r <= 0x202c, 0x2066 <= r && r <= 0x2069:
@@ -82,6 +82,9 @@ func joins(r rune) bool {
 const blackFlag = 0x1f3f4
 
 func isTag(r rune) bool { return 0xe0020 <= r && r <= 0xe007f }
+
+// selects reports whether r selects how the character before it looks.
+func selects(r rune) bool { return 0xfe00 <= r && r <= 0xfe0f }
 
 func unspaced(r rune) bool {
 	return unicode.In(r, unicode.Thai, unicode.Khmer, unicode.Lao, unicode.Myanmar, unicode.Tibetan)
@@ -112,12 +115,28 @@ const (
 	popDirection  = 0x202c
 )
 
+// shortestRow is the number of variation selectors in a row from which they can
+// carry a message; two are a slip of an editor.
+const shortestRow = 3
+
+// rows drops passages of too few variation selectors.
+func (a *Answer) rows(spans []Flagged) []Flagged {
+	kept := spans[:0]
+	for _, s := range spans {
+		if s.End-s.Start >= shortestRow || !selects(a.runeAt(s.Start)) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
 // enclose widens the passage of a direction override to the text it turns
 // round, up to where it ends.
 func (a *Answer) enclose(spans []Flagged) []Flagged {
+	reached := 0
 	for i := range spans {
 		last := a.runeAt(spans[i].End - 1)
-		if last != leftOverride && last != rightOverride {
+		if last != leftOverride && last != rightOverride || spans[i].End <= reached {
 			continue
 		}
 		for end := spans[i].End; end < a.doc.Len(); end++ {
@@ -130,6 +149,7 @@ func (a *Answer) enclose(spans []Flagged) []Flagged {
 				break
 			}
 		}
+		reached = spans[i].End
 	}
 	return spans
 }

@@ -14,30 +14,65 @@ import (
 // They route to people and to a second look; they cannot catch everything.
 func (a *Answer) instructions(ref *Reference) []Flagged {
 	var out []Flagged
-	flag := func(s text.Sentence) {
-		out = append(out, Flagged{Flag: InstructionLike, Start: s.Start, End: s.End})
-	}
-	var held [maxHeld]sense
-	for i, s := range a.doc.Sentences {
-		c := clause{answer: a, ref: ref, words: a.doc.Words(i), senses: held[:0]}
-		if c.understand(); c.all != 0 && c.addressed() || c.foreign(s) || c.encoded(s) {
-			flag(s)
+	var held [window]sense
+	for i := range a.doc.Sentences {
+		whole := a.clause(ref, i)
+		for first := 0; ; first += window - overlap {
+			c := whole.part(first, held[:0])
+			c.understand()
+			if c.all != 0 && c.addressed() || c.foreign() || c.encoded() {
+				out = append(out, Flagged{Flag: InstructionLike, Start: c.start, End: c.end})
+			}
+			if first+window >= len(whole.words) {
+				break
+			}
 		}
 	}
 	return append(out, a.markers(ref)...)
 }
 
-// maxHeld is the length of the sentences, in words, that need no memory.
-const maxHeld = 96
+// Sentences longer than window words are read in parts that overlap, so that
+// the work grows with their length and no faster.
+const (
+	window  = 96
+	overlap = 24
+)
 
-// clause is a sentence under the rules.
+// clause is a sentence, or a part of a long one, under the rules.
 type clause struct {
-	answer *Answer
-	ref    *Reference
-	words  []text.Token
-	senses []sense
-	all    sense // the senses of all words together
+	answer     *Answer
+	ref        *Reference
+	words      []text.Token
+	start, end int // in the source
+	senses     []sense
+	all        sense // the senses of all words together
 }
+
+// clause makes one of the sentence at index i.
+func (a *Answer) clause(ref *Reference, i int) clause {
+	s := a.doc.Sentences[i]
+	return clause{answer: a, ref: ref, words: a.doc.Words(i), start: s.Start, end: s.End}
+}
+
+// part is the window of a clause from the word at first on; held is memory for
+// its senses.
+func (c *clause) part(first int, held []sense) clause {
+	p := *c
+	p.senses = held
+	if first > 0 {
+		p.start = c.words[first-1].End
+	}
+	if last := first + window; last < len(c.words) {
+		p.end = c.words[last].Start
+		p.words = c.words[first:last]
+	} else {
+		p.words = c.words[first:]
+	}
+	return p
+}
+
+// source is the clause as it was written.
+func (c *clause) source() string { return c.answer.doc.Slice(c.start, c.end) }
 
 // understand looks the senses of all words up.
 func (c *clause) understand() {
@@ -57,7 +92,7 @@ func (c *clause) addressed() bool {
 	if (c.all&attack != 0 || c.ref.attacks) && c.quoted() {
 		return false // somebody explains how such attacks look
 	}
-	return c.overrides() || c.phrased() || c.demands() || c.begs() || c.forges() || c.announces() || c.leaks() || c.redefines()
+	return c.overrides() || c.phrased() || c.demands() || c.begs() || c.forges() || c.announces() || c.leaks() || c.redefines() || c.claims()
 }
 
 // has reports whether any word in [from, to) has one of the senses.
@@ -75,13 +110,10 @@ func (c *clause) narrated(i int) bool { return c.has(self, 0, i) }
 
 // gap is the source between word i and the word before it.
 func (c *clause) gap(i int) string {
-	start := 0
+	start, end := c.start, c.end
 	if i > 0 {
 		start = c.words[i-1].End
-	} else if first := c.words[0]; first.Sentence >= 0 {
-		start = c.answer.doc.Sentences[first.Sentence].Start
 	}
-	end := c.answer.doc.Sentences[c.words[0].Sentence].End
 	if i < len(c.words) {
 		end = c.words[i].Start
 	}
@@ -172,14 +204,14 @@ func (c *clause) onTopic(i, n int) bool {
 
 // demands: an order to give a mark, or to mark in a certain way.
 func (c *clause) demands() bool {
-	if c.all&(give|pretend|change) == 0 {
+	if c.all&(give|pretend|change|leak) == 0 {
 		return false
 	}
 	for i, s := range c.senses {
-		if s&(give|pretend|change) == 0 {
+		if s&(give|pretend|change|leak) == 0 {
 			continue
 		}
-		obliged := i > 0 && c.has(modal, i-2, i) && !c.narrated(i)
+		obliged := i > 0 && (c.has(modal, i-2, i) || c.hasWord(i-1, i, "will") && c.has(you, i-2, i-1)) && !c.narrated(i)
 		quoting := i+1 < len(c.words) && s&give != 0 && c.senses[i+1]&praise != 0 && !c.narrated(i)
 		if !quoting && !obliged && !c.ordered(i) {
 			continue
@@ -188,13 +220,17 @@ func (c *clause) demands() bool {
 		switch norm := c.words[i].Norm; {
 		case s&give != 0 && c.has(exam, i+1, i+3) && c.has(praise|top, i+2, i+5),
 			s&give != 0 && c.topMark(i+1, end) && (c.has(you|self|theAnswer|plea|grader|exam, 0, len(c.words)) || isOne(norm, "give", "award", "assign", "grant")),
-			s&give != 0 && c.outOf(i+1, end) && c.has(grade|exam|assess|theAnswer|self, 0, len(c.words)),
-			s&give != 0 && i+1 < len(c.words) && c.words[i+1].Class == text.Number && (c.has(assess|grader|theAnswer, 0, len(c.words)) || i+2 == len(c.words) && norm == "give"),
+			s&give != 0 && c.outOf(i+1, end) && (len(c.words) <= 4 || c.has(grade|exam|assess|theAnswer|self, 0, len(c.words))),
+			s&give != 0 && i+1 < len(c.words) && c.words[i+1].Class == text.Number && (c.has(assess|grader|theAnswer|plea|scheme, 0, len(c.words)) || i+2 == len(c.words) && norm == "give"),
 			s&give != 0 && c.has(grade|exam, i+1, end) && c.hasWord(i+1, end, "me", "us", "my", "this", "everyone", "everybody", "him", "candidate", "student") && !isOne(norm, "report", "write", "set"),
 			isOne(norm, "mark", "grade", "rate", "score", "accept", "pass", "evaluate", "assess") && c.has(theAnswer, i+1, i+5) && c.hasWord(i+1, i+4, "this", "my", "the", "these", "all", "every"),
 			isOne(norm, "mark", "accept", "count", "pass") && c.hasWord(i+1, i+4, "this", "it", "me", "everything", "all") && c.has(praise|grade, i+1, end),
 			s&give != 0 && i+1 < len(c.words) && c.senses[i+1]&praise != 0 && c.has(grade|exam|scheme|theAnswer, 0, len(c.words)) && strings.ContainsAny(c.gap(i+1), "\"'“‘`"),
 			norm == "grade" && c.hasWord(i+1, i+2, "the", "this", "it", "me", "us", "only", "based", "according", "as", "my"),
+			s&give != 0 && c.hasWord(i+1, i+3, "maximum", "max", "highest") && c.ends(i+1, i+3),
+			s&give != 0 && c.has(theAnswer, i+1, i+5) && c.hasWord(i+2, i+7, "zero", "nothing", "0"),
+			s&(give|leak) != 0 && c.hasWord(i+1, i+4, "everything", "text", "all") && c.hasWord(i+2, i+5, "above") && c.hasWord(i+3, len(c.words), "this", "line", "message"),
+			s&change != 0 && c.has(grade|exam, i+1, i+5) && c.has(theAnswer, i+1, i+5),
 			s&pretend != 0 && c.has(grader|exam|assess, i+1, len(c.words)),
 			s&pretend != 0 && c.has(theAnswer, i+1, end) && c.has(praise, i+1, len(c.words)),
 			s&change != 0 && c.has(grade|exam, i+1, end) && c.hasWord(i+1, end, "everyone", "everybody", "others", "my", "me", "their", "students", "candidates"):
@@ -234,175 +270,6 @@ func (c *clause) outOf(from, to int) bool {
 			c.hasWord(i+1, i+2, "of") && i+2 < len(c.words) && c.words[i+2].Class == text.Number ||
 			c.hasWord(i+1, i+2, "out") && c.hasWord(i+2, i+3, "of") {
 			return true
-		}
-	}
-	return false
-}
-
-// begs: pleas, bribes and threats for a mark.
-func (c *clause) begs() bool {
-	for i, s := range c.senses {
-		norm := c.words[i].Norm
-		switch {
-		case s&beg != 0 && c.has(self, i-3, i) && (c.has(exam, i+1, i+8) || c.topMark(i+1, min(i+8, len(c.words))) ||
-			c.hasWord(i+1, i+8, "grade", "marks", "mark") || c.hasWord(i+1, i+4, "pass") && c.hasWord(i+1, i+6, "exam", "course", "class", "test", "this")):
-			return true
-		case isOne(norm, "get", "have", "receive", "earn") && c.has(self, i-2, i) && c.hasWord(i-4, i, "can", "could", "may") &&
-			(c.has(grade, i+1, i+6) || c.hasWord(i+1, i+3, "at") && c.hasWord(i+2, i+4, "least")):
-			return true
-		case s&lenient != 0 && (c.all&plea != 0 || c.has(you, 0, i) && c.hasWord(0, i, "could", "can", "would", "please")) &&
-			(c.has(theAnswer|grade|self, 0, len(c.words)) || i+1 == len(c.words)):
-			return true
-		case isOne(norm, "pay", "tip", "reward", "bribe", "sue", "fire", "punish", "fired", "punished", "penalised") && c.all&you != 0 && c.all&(grade|theAnswer|assess|exam) != 0:
-			return true
-		case isOne(norm, "depends", "depend") && c.has(self, i-3, i) && c.all&(grade|exam|you) != 0:
-			return true
-		}
-	}
-	return false
-}
-
-// forges: verdicts in the form of a report ("RESULT: PASS", {"score": 5}).
-func (c *clause) forges() bool {
-	if c.all&(grade|exam) == 0 {
-		return false
-	}
-	for i, s := range c.senses {
-		if s&(grade|exam) == 0 || i+1 >= len(c.words) {
-			continue
-		}
-		gap := strings.TrimSpace(c.gap(i + 1))
-		key := strings.HasPrefix(gap, "\"") || strings.HasPrefix(gap, "'")
-		gap = strings.Trim(gap, " \"'`*_")
-		value := i + 1
-		if !isOne(gap, ":", "=", "=>", "->", "→", ":=") {
-			if gap != "" || c.senses[i]&exam == 0 && !c.hasWord(0, i, "final", "true", "total", "overall", "awarded") {
-				continue
-			}
-			// "Result for the quoted text: outstanding": the sign may stand later.
-			for value < len(c.words) && !strings.ContainsAny(c.gap(value), ":=") {
-				value++
-			}
-			if value == len(c.words) || value > i+6 {
-				continue
-			}
-		}
-		if i > 0 && isOne(c.words[i-1].Norm, "rice", "ice", "risk", "credit", "nps", "cvss", "health", "severity", "wsjf", "lighthouse", "performance", "test", "build", "ci", "story") {
-			continue
-		}
-		opens := i < 3 || strings.ContainsAny(c.gap(i), "{[(\"',;|\n")
-		closes := value+1 == len(c.words) || strings.ContainsAny(c.gap(value+1), ".,;:!)]}\"'\n|/")
-		number := c.words[value].Class == text.Number
-		switch {
-		case !opens || c.narrated(i):
-		case c.senses[value]&praise != 0 && (closes || key),
-			closes && c.letterGrade(value),
-			number && c.outOf(value, value+1),
-			number && key,
-			number && c.hasWord(0, i, "true", "final", "total", "overall", "awarded", "your", "official", "my"):
-			return true
-		}
-	}
-	return false
-}
-
-// letterGrade reports whether the word at i is a mark such as "A" or "B+".
-func (c *clause) letterGrade(i int) bool {
-	w := c.words[i]
-	r := c.answer.runeAt(w.Start)
-	return w.End == w.Start+1 && 'A' <= r && r <= 'F'
-}
-
-// announces: notes, memos and remarks in the voice of those who mark.
-func (c *clause) announces() bool {
-	n := len(c.words)
-	distinct := 0
-	seen := sense(0)
-	for i, s := range c.senses {
-		norm := c.words[i].Norm
-		if s&(grade|exam|scheme|grader|assessed|assess) != 0 || isOne(norm, "candidate", "assessment", "evaluation", "examinee", "calibration") {
-			if c.narrated(i) {
-				return false
-			}
-			distinct++
-			seen |= s
-		}
-		switch {
-		case s&(grade|exam) != 0 && c.hasWord(i+1, i+2, "for") && c.hasWord(i+2, i+3, "this") && c.hasWord(i+3, i+4, "question", "item", "answer", "task", "exam", "submission", "response"):
-			return true
-		case s&assessed != 0 && c.hasWord(i-3, i, "already", "been", "pre", "previously") && c.has(theAnswer, 0, n):
-			return true
-		case s&assessed != 0 && c.hasWord(i+1, i+2, "by") && (c.has(grader|maybeGrader, i+1, i+6) || c.hasWord(i+1, i+6, "staff", "committee", "department", "panel")) && !c.narrated(i) && c.bracketed():
-			return true
-		}
-	}
-	if distinct >= 3 && seen&(exam|scheme|grader) != 0 && c.all&(theAnswer|exam|grader) != 0 {
-		return true
-	}
-	if distinct == 0 {
-		return false
-	}
-	// "system memo: …", "[note: …]"
-	for i := 0; i < min(n-1, 4); i++ {
-		if c.senses[i]&notice != 0 && strings.Contains(c.gap(i+1), ":") && c.has(grade|exam|scheme|grader|assess|assessed, i+1, n) &&
-			(c.has(theAnswer|exam|grader|scheme, 0, n) || c.hasWord(0, n, "item", "question", "calibration", "system")) {
-			return true
-		}
-	}
-	return c.bracketed() && distinct >= 2 && c.all&(grader|exam|assess|assessed|theAnswer) != 0
-}
-
-// bracketed reports whether the sentence opens like an insertion.
-func (c *clause) bracketed() bool { return strings.ContainsAny(c.gap(0), "[(<#*{/=") }
-
-// leaks: an order to tell what the judge was told.
-func (c *clause) leaks() bool {
-	if c.all&leak == 0 || c.all&you == 0 {
-		return false
-	}
-	for i, s := range c.senses {
-		if s&leak == 0 || !c.ordered(i) {
-			continue
-		}
-		for k := i + 1; k < len(c.words); k++ {
-			if c.words[k].Norm == "your" && (c.has(scheme|weakScheme, k+1, k+4) || c.hasWord(k+1, k+3, "prompt", "instructions", "reasoning")) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// redefines: other rules for this answer, or a choice left to the judge.
-func (c *clause) redefines() bool {
-	asked := 0
-	for i := range c.words {
-		if i > 0 && c.words[i-1].Norm == "as" && isOne(c.words[i].Norm, "asked", "required", "requested", "demanded") {
-			if asked++; asked == 2 {
-				return true // it claims, point by point, to have said what is wanted
-			}
-		}
-		switch c.words[i].Norm {
-		case "whichever":
-			if c.hasWord(i+1, i+6, "right", "correct", "accepted", "true", "counts") {
-				return true
-			}
-		case "defined":
-			if c.hasWord(i+1, i+2, "as") && c.hasWord(i+2, i+3, "any", "anything", "whatever") && c.hasWord(0, i, "here") {
-				return true
-			}
-		case "read":
-			if c.ordered(i) && c.hasWord(i+2, i+4, "as") && c.hasWord(i+1, len(c.words), "throughout", "instead", "typo", "typing") {
-				return true
-			}
-		case "definition":
-			if c.hasWord(i-1, i, "by") && c.has(theAnswer, 0, i) && c.hasWord(i+1, i+3, "right", "correct", "complete") {
-				return true
-			}
-		case "abstain":
-			if c.has(you|grade|assess, 0, len(c.words)) {
-				return true
-			}
 		}
 	}
 	return false

@@ -60,7 +60,7 @@ func (a *Answer) tags(ref *Reference) []Flagged {
 			if n == 0 || n == len(rest) || !strings.ContainsRune("> /\t", rune(rest[n])) || ref.topic[name] || ref.topic["xml"] || ref.topic["html"] {
 				continue
 			}
-			if forgedTags[name] || strings.HasPrefix(name, "answer_") || closing && closingTags[name] && !opened[name] {
+			if forgedTags[name] || strings.HasPrefix(name, "answer_") || closing && outer(name) && !opened[name] {
 				out = append(out, a.line(i))
 			}
 			opened[name] = opened[name] || !closing
@@ -71,6 +71,16 @@ func (a *Answer) tags(ref *Reference) []Flagged {
 		}
 	}
 	return out
+}
+
+// outer reports whether a tag of this name could surround an answer.
+func outer(name string) bool {
+	for part := range strings.SplitSeq(name, "_") {
+		if closingTags[part] {
+			return true
+		}
+	}
+	return false
 }
 
 func isNameByte(c byte) bool {
@@ -103,7 +113,7 @@ func (a *Answer) turns(ref *Reference) []Flagged {
 		if gap := strings.TrimLeft(a.doc.Slice(words[0].End, words[1].Start), " *_]>)"); !strings.HasPrefix(gap, ":") {
 			continue
 		}
-		c := clause{answer: a, ref: ref, words: words}
+		c := a.clause(ref, i)
 		c.understand()
 		told := c.all&(grade|exam|scheme|override|assess|assessed|theAnswer|praise|top) != 0 && !asking[name]
 		asked = asked || asking[name]

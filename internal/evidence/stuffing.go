@@ -16,13 +16,15 @@ import (
 const (
 	fewestWords    = 8
 	functionShare  = 0.20
-	longestRun     = 8  // words without a function word between them
-	longestRunLong = 14 // in a sentence of more than 25 words
+	fewFunctions   = 0.10 // so few that even one sentence shows it
+	longestRun     = 8    // words without a function word between them
+	longestRunLong = 14   // in a sentence of more than 25 words
 	distinctPairs  = 0.45
 	fewestSwitches = 0.15
 	mostSwitches   = 0.88
 	oddPairs       = 0.10
 	fewestOddPairs = 2
+	atLength       = 25
 	mostlyStuffed  = 0.5 // of an answer's words, from which it is flagged
 )
 
@@ -30,32 +32,54 @@ const (
 // holds words without a sentence: keywords in a row, shuffled words, the same
 // words again and again, or a sentence that was there before. Lines of code,
 // formulas and data, and sentences in other languages than English, are left
-// alone.
+// alone. It errs on the side of suspicion: about one honest sentence in forty
+// is terse enough to be taken for such.
 func (a *Answer) StuffedSentences() []bool {
-	out := make([]bool, len(a.doc.Sentences))
-	if a.otherLanguage() {
-		a.repeated(out)
-		return out
+	degrees := a.stuffing()
+	out := make([]bool, len(degrees))
+	for i, d := range degrees {
+		out[i] = d > 0
 	}
-	for i := range out {
-		out[i] = a.wordsOnly(i)
+	return out
+}
+
+// degree says how much a sentence looks like words without one.
+type degree uint8
+
+const (
+	terse degree = iota + 1 // a headline would look the same
+	plain
+)
+
+// stuffing finds the degree of every sentence.
+func (a *Answer) stuffing() []degree {
+	out := make([]degree, len(a.doc.Sentences))
+	if !a.otherLanguage() {
+		for i := range out {
+			out[i] = a.wordsOnly(i)
+		}
 	}
 	a.repeated(out)
 	return out
 }
 
-// stuffed flags an answer that holds little but such sentences.
+// stuffed flags an answer that holds little but such sentences: plainly, or at
+// some length.
 func (a *Answer) stuffed() []Flagged {
 	var out []Flagged
-	count := 0
-	for i, bad := range a.StuffedSentences() {
-		if bad {
+	count, plainly := 0, 0
+	for i, d := range a.stuffing() {
+		if d > 0 {
 			s := a.doc.Sentences[i]
 			count += s.Last - s.First
+			if d == plain {
+				plainly += s.Last - s.First
+			}
 			out = append(out, Flagged{Flag: KeywordStuffing, Start: s.Start, End: s.End})
 		}
 	}
-	if count == 0 || float64(count) < mostlyStuffed*float64(len(a.doc.Tokens)) {
+	half := mostlyStuffed * float64(len(a.doc.Tokens))
+	if count == 0 || float64(plainly) < half && (float64(count) < half || count < atLength) {
 		return nil
 	}
 	return out
@@ -84,11 +108,11 @@ func (a *Answer) otherLanguage() bool {
 }
 
 // wordsOnly applies the limits to the sentence at index i.
-func (a *Answer) wordsOnly(i int) bool {
+func (a *Answer) wordsOnly(i int) degree {
 	words := a.doc.Words(i)
 	n := len(words)
 	if n < fewestWords || a.structured(i) {
-		return false
+		return 0
 	}
 	function, switches, run, longestSeen, odd := 0, 0, 0, 0, 0
 	subject := false // somebody does something
@@ -119,12 +143,19 @@ func (a *Answer) wordsOnly(i int) bool {
 		limit = longestRunLong
 	}
 	share := float64(n)
-	return float64(function) < functionShare*share && !a.named(words) ||
-		longestSeen >= limit && !subject && !a.named(words) ||
-		odd >= fewestOddPairs && float64(odd) >= oddPairs*share ||
-		n >= 12 && float64(switches) < fewestSwitches*share && 2*function < n ||
-		n >= 12 && float64(switches) > mostSwitches*share ||
-		distinct(words) < distinctPairs
+	named := a.named(words)
+	switch {
+	case float64(function) < fewFunctions*share && !named,
+		odd >= fewestOddPairs && float64(odd) >= oddPairs*share,
+		distinct(words) < distinctPairs:
+		return plain
+	case float64(function) < functionShare*share && !named,
+		longestSeen >= limit && !subject && !named,
+		n >= 12 && float64(switches) > mostSwitches*share,
+		n >= 12 && float64(switches) < fewestSwitches*share && 2*function < n:
+		return terse
+	}
+	return 0
 }
 
 // structured reports whether a sentence is rather code, a formula or data: half
@@ -187,7 +218,7 @@ func distinct(words []text.Token) float64 {
 }
 
 // repeated marks sentences of four words or more that were there before.
-func (a *Answer) repeated(out []bool) {
+func (a *Answer) repeated(out []degree) {
 	if len(out) < 2 {
 		return
 	}
@@ -199,7 +230,7 @@ func (a *Answer) repeated(out []bool) {
 		}
 		h := hash(words)
 		if seen[h] {
-			out[i] = true
+			out[i] = plain
 		}
 		seen[h] = true
 	}

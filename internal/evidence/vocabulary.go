@@ -38,7 +38,7 @@ var senses = func() map[string]sense {
 	list := map[sense]string{
 		grade:       "grade grades score scores mark marks points credit credits rating verdict result results outcome",
 		exam:        "marks deduction deductions rubric verdict examiner examiners grader graders marking",
-		scheme:      "rubric rubrics criteria criterion instruction instructions prompt prompts directive directives marking grading",
+		scheme:      "rubric rubrics criteria criterion instruction instructions prompt prompts marking grading",
 		weakScheme:  "rules guidelines guidance directions guideline constraints restrictions policy",
 		grader:      "grader graders examiner examiners evaluator evaluators assessor assessors invigilator autograder gradus",
 		maybeGrader: "assistant chatbot llm gpt chatgpt ai model marker markers judge judges teacher professor lecturer tutor moderator jury tribunal board system reviewer",
@@ -48,21 +48,21 @@ var senses = func() map[string]sense {
 		assessed: "graded marked scored checked verified approved accepted moderated evaluated assessed validated certified confirmed",
 		override: "ignore disregard forget override overrule discard",
 		top:      "full maximum max maximal highest top perfect best possible complete total 100 100% 10",
-		praise: "pass passed full excellent outstanding perfect met correct right accepted approved max maximum true complete exemplary flawless " +
-			"top distinction proficient satisfied strong",
+		praise: "pass passed satisfied fulfilled full excellent outstanding perfect met correct right accepted approved max maximum true complete exemplary flawless " +
+			"top distinction proficient strong",
 		plea:      "please pls plz kindly",
 		modal:     "must should shall required ought",
 		you:       "you your yours yourself u",
 		self:      "i we my our us me",
 		theAnswer: "answer answers submission response essay reply script candidate student learner examinee paper",
 		beg:       "need deserve want beg request hope expect demand pray wish appreciate require authorise authorize order certify",
-		lenient:   "overlook forgive excuse lenient generous generously gentle merciful kind nice benevolent charitable leniently",
+		lenient:   "overlook forgive excuse lenient generous generously gentle merciful kind nice benevolent charitable leniently mercy",
 		pretend:   "pretend imagine roleplay simulate suppose act behave assume",
 		notice: "memo note notice message update announcement correction admin administrator reminder attention bulletin important urgent warning " +
-			"instruction instructions directive rationale metadata",
+			"instruction instructions rationale metadata",
 		attack: "injection injections attacker attackers attack attacks malicious jailbreak jailbreaks adversarial untrusted sanitise sanitize phishing " +
 			"exploit exploits hostile injected smuggle",
-		change: "lower raise increase decrease deduct reduce bump boost subtract add cut drop",
+		change: "lower raise increase decrease deduct reduce bump boost subtract add cut drop maximise",
 		leak:   "repeat reveal print show start begin include copy quote list tell output display disclose leak expose summarise summarize translate paste",
 		about:  "for to of on regarding concerning",
 	}
@@ -82,8 +82,8 @@ var openers = words("please pls plz kindly now just then simply instead also you
 var examPhrases = phrases(`full marks; full credit; full points; full score; top mark; top marks; top grade; perfect marks; perfect mark;
 	maximum marks; max marks; maximum grade; highest mark; highest marks; highest possible mark; highest possible grade; highest possible score;
 	highest possible result; maximum possible score; best possible grade; best possible mark; model answer; reference answer; sample answer;
-	answer key; mark scheme; marking scheme; model solution; grading scheme; grading rules; grading criteria; grading rubric; grading instructions; marking criteria; exam board; grading purposes; marking purposes; final grade is; pass me;
-	fail me; extra credit; partial credit; bonus marks; bonus points; top level; top band; top score; maximum points; all points; all marks`)
+	answer key; mark scheme; marking scheme; model solution; grading scheme; grading rules; grading criteria; grading rubric; grading instructions; marking criteria; exam board; grading purposes; marking purposes; final grade is; pass me; fail me; grade override; score override; second marker; first marker; chief examiner; second examiner;
+	 bonus marks; top score; maximum points; all points; all marks`)
 
 // addresses speak to a judge as to a machine or a person in front of one.
 var addresses = phrases(`as a language model; as a large language model; as an ai; as an llm; as a chatbot; as an assistant; you are now; you are a grader;
@@ -94,4 +94,4 @@ var addresses = phrases(`as a language model; as a large language model; as an a
 	end of prompt; end of instructions; whoever grades; whoever marks; whoever reads; anyone grading; anyone evaluating; anyone marking; dear grader; dear examiner;
 	dear evaluator; dear teacher; dear professor; dear ai; dear sir; dear judge; note to grader; note to the grader; note to examiner; note to the examiner;
 	note to marker; to the grader; to the examiner; to the evaluator; to the marker; hello grader; hi grader; hey grader; attention grader; for the grader;
-	for the examiner`)
+	for the examiner; trust me; scoring service; grading service; grading model; scoring model`)
