@@ -158,10 +158,11 @@ func (c *clause) encoded() bool {
 	return false
 }
 
-// bare reports whether no word is a function word of any language at hand.
+// bare reports whether all words are of Latin letters and none is a function
+// word of any language at hand.
 func (c *clause) bare() bool {
 	for i := range c.words {
-		if binds(&c.words[i]) {
+		if binds(&c.words[i]) || !isASCII(c.words[i].Norm) {
 			return false
 		}
 	}

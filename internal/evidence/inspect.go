@@ -69,7 +69,7 @@ func (a *Answer) echoes(ref *Reference) []Flagged {
 	var again []Flagged
 	for i, s := range a.doc.Sentences {
 		words := a.doc.Words(i)
-		if n := len(words); n > 2*echoRun && float64(ref.question.covered(words)) >= saidAgain*float64(n) {
+		if n := len(words); n >= shortestEcho && float64(ref.question.covered(words)) >= saidAgain*float64(n) {
 			repeated += n
 			again = append(again, Flagged{Flag: QuestionEcho, Start: s.Start, End: s.End})
 		}

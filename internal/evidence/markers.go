@@ -19,15 +19,29 @@ func (a *Answer) markers(ref *Reference) []Flagged {
 	return append(out, a.ends()...)
 }
 
-// line makes a passage of the line that holds byte i of the source.
-func (a *Answer) line(i int) Flagged {
-	start := strings.LastIndexByte(a.source[:i], '\n') + 1
-	end := len(a.source)
-	if n := strings.IndexByte(a.source[i:], '\n'); n >= 0 {
-		end = i + n
+// lines makes passages of lines, front to back.
+type lines struct {
+	source     string
+	start, end int // the current line, in bytes
+	from, to   int // and in code points
+}
+
+// at makes a passage of the line that holds byte i, which is not before the
+// one asked for last.
+func (l *lines) at(i int) Flagged {
+	for i >= l.end && l.end < len(l.source) || l.end == 0 {
+		l.start, l.from = l.end, l.to
+		l.end = len(l.source)
+		if n := strings.IndexByte(l.source[l.start:], '\n'); n >= 0 {
+			l.end = l.start + n + 1
+		}
+		l.to = l.from + utf8.RuneCountInString(l.source[l.start:l.end])
 	}
-	from := utf8.RuneCountInString(a.source[:start])
-	return Flagged{Flag: InstructionLike, Start: from, End: from + utf8.RuneCountInString(a.source[start:end])}
+	to := l.to
+	if l.end > l.start && l.source[l.end-1] == '\n' {
+		to--
+	}
+	return Flagged{Flag: InstructionLike, Start: l.from, End: to}
 }
 
 // Names of tags: those that stand for nothing but the surroundings of an
@@ -42,11 +56,12 @@ func (a *Answer) tags(ref *Reference) []Flagged {
 	var out []Flagged
 	s := a.source
 	opened := map[string]bool{}
+	line := lines{source: s}
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '<':
 			if strings.HasPrefix(s[i:], "<|") && strings.Contains(s[i:min(i+40, len(s))], "|>") || strings.HasPrefix(s[i:], "<<SYS>>") {
-				out = append(out, a.line(i))
+				out = append(out, line.at(i))
 				continue
 			}
 			rest := s[i+1:]
@@ -61,12 +76,12 @@ func (a *Answer) tags(ref *Reference) []Flagged {
 				continue
 			}
 			if forgedTags[name] || strings.HasPrefix(name, "answer_") || closing && outer(name) && !opened[name] {
-				out = append(out, a.line(i))
+				out = append(out, line.at(i))
 			}
 			opened[name] = opened[name] || !closing
 		case '[':
 			if strings.HasPrefix(s[i:], "[INST]") || strings.HasPrefix(s[i:], "[/INST]") {
-				out = append(out, a.line(i))
+				out = append(out, line.at(i))
 			}
 		}
 	}

@@ -11,9 +11,13 @@ type ReferenceTexts struct {
 
 // Lengths of the runs of words that show where text comes from.
 const (
-	// echoRun is the run shared with question or guidance from which words are
-	// taken for repeated and not for used.
-	echoRun = 3
+	// questionRun and echoRun are the runs shared with the question, or with the
+	// guidance, from which words are taken for repeated and not for used. The
+	// guidance names what answers speak of, so that short runs are no wonder.
+	questionRun = 4
+	echoRun     = 5
+	// shortestEcho is the sentence, in words, that can be an echo.
+	shortestEcho = 7
 	// sampleRun and guidanceRun are runs that two people seldom write alike.
 	sampleRun   = 5
 	guidanceRun = 8
@@ -46,7 +50,7 @@ type Reference struct {
 func NewReference(texts ReferenceTexts) *Reference {
 	question, guidance, sample := text.Parse(texts.Question), text.Parse(texts.Guidance), text.Parse(texts.Sample)
 	r := &Reference{
-		question: newGrams(question.Tokens, echoRun),
+		question: newGrams(question.Tokens, questionRun),
 		guidance: newGrams(guidance.Tokens, echoRun),
 		recited:  newGrams(guidance.Tokens, guidanceRun),
 		asked:    len(question.Tokens),
@@ -70,8 +74,9 @@ func NewReference(texts ReferenceTexts) *Reference {
 	return r
 }
 
-// Echoed is the share of words, in [0, 1], that lie in runs of three or more
-// shared with the question or with the guidance, whichever is more.
+// Echoed is the share of words, in [0, 1], that lie in runs of four words or
+// more shared with the question, or of five or more shared with the guidance,
+// whichever is more.
 func (r *Reference) Echoed(tokens []text.Token) float64 {
 	if len(tokens) == 0 {
 		return 0
@@ -86,7 +91,7 @@ func (r *Reference) EchoedSentences(a *Answer) []bool {
 	out := make([]bool, len(a.doc.Sentences))
 	for i := range out {
 		words := a.doc.Words(i)
-		out[i] = len(words) > 2*echoRun && r.Echoed(words) >= saidAgain
+		out[i] = len(words) >= shortestEcho && r.Echoed(words) >= saidAgain
 	}
 	return out
 }
