@@ -30,7 +30,7 @@ var exitMeanings = []struct {
 	{exitFailure, "failed; a model or service that could not be reached too"},
 	{exitUsage, "wrong usage, configuration or rubric"},
 	{exitIncomplete, "done, but an answer failed or needs review"},
-	{exitGate, "a gate was missed (--fail-under, a probe)"},
+	{exitGate, "a gate was missed (--fail-under, --min-agreement, a probe)"},
 	{exitInterrupted, "interrupted"},
 }
 

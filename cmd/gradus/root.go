@@ -68,7 +68,7 @@ func newRoot(tty *terminal) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	config.Flags(root.PersistentFlags())
-	root.AddCommand(newServe(tty), newGrade(tty), newQuestions(tty), newLint(tty))
+	root.AddCommand(newServe(tty), newGrade(tty), newQuestions(tty), newLint(tty), newEval(tty))
 	return root
 }
 

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradus-ai/gradus/internal/agreement"
+	"github.com/gradus-ai/gradus/internal/app"
+	"github.com/gradus-ai/gradus/internal/config"
+	"github.com/gradus-ai/gradus/internal/eval"
+	"github.com/gradus-ai/gradus/internal/grading"
+)
+
+// evalFlags is what a caller may ask of gradus eval.
+type evalFlags struct {
+	set, predictions, by string
+	asJSON               bool
+	worst, limit, rounds int
+	seed                 uint64
+	minAgreement         float64
+}
+
+func newEval(tty *terminal) *cobra.Command {
+	var f evalFlags
+	cmd := &cobra.Command{
+		Use:   "eval GOLD.jsonl",
+		Short: "Measure how well grades agree with people",
+		Long: "Grades answers that people have scored and says how well the two agree, with\n" +
+			"95 % intervals. GOLD has one JSON object a line: question (or question_id of a\n" +
+			"loaded set), answer, human_score, max_score, and where there are any criteria,\n" +
+			"reference_answers, criterion_labels, criterion_votes and human_scores. Without\n" +
+			"criteria the reference answers are taken as one criterion: the first is its\n" +
+			"statement, the others say the same in other words.\n\n" +
+			"An answer that cannot be judged has no score; it is counted, never taken as 0.\n" +
+			"With --predictions a run that was interrupted goes on where it ended.",
+		Example: "gradus eval gold.jsonl\n" +
+			"gradus eval gold.jsonl --judge model --predictions out.jsonl --worst 5\n" +
+			"gradus eval gold.jsonl --json --min-agreement 0.6",
+		Args: exactArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return runEval(cmd, tty, args[0], f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.set, "set", "", "grade by this loaded set: question_no counts its questions from 1")
+	flags.StringVar(&f.predictions, "predictions", "", "write predictions to this file, and go on where it ends")
+	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON (scores and errors on 0 to 1)")
+	flags.IntVar(&f.worst, "worst", 0, "show this many answers furthest from the human score")
+	flags.IntVar(&f.limit, "limit", 0, "grade only this many answers, spread over the questions")
+	flags.Float64Var(&f.minAgreement, "min-agreement", 0, "end with code 4 when Pearson (macro-F1 where people only said right or wrong) is less")
+	flags.StringVar(&f.by, "by", "", "what intervals draw: question or rows (default: question from 5 questions on)")
+	flags.IntVar(&f.rounds, "rounds", 2000, "draws behind the intervals; 0 for none")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed of the draws")
+	return cmd
+}
+
+func (f *evalFlags) check() error {
+	switch {
+	case f.by != "" && f.by != string(agreement.ByQuestion) && f.by != string(agreement.ByRow):
+		return usage(errors.New("--by must be question or rows"))
+	case f.rounds < 0 || f.worst < 0 || f.limit < 0:
+		return usage(errors.New("--rounds, --worst and --limit count: none is below 0"))
+	}
+	return nil
+}
+
+func runEval(cmd *cobra.Command, tty *terminal, name string, f evalFlags) (err error) {
+	if err = f.check(); err != nil {
+		return err
+	}
+	gold, err := readGold(name)
+	if err != nil {
+		return err
+	}
+	gold = gold.Spread(f.limit)
+	cfg, err := settings(cmd)
+	if err != nil {
+		return err
+	}
+	a, err := open(cmd, tty)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	progress := &evalProgress{tty: tty, now: time.Now}
+	options := eval.Options{
+		Grader: a.Service(), Tenant: app.LocalTenant, Now: time.Now, Progress: progress.show,
+		Questions: eval.Questions{Library: a.Library()}, Concurrency: workers(cfg),
+	}
+	if f.set != "" {
+		if options.Questions.Set, err = a.Library().Set(f.set); err != nil {
+			return err
+		}
+	}
+	if f.predictions != "" {
+		if options.File, err = eval.OpenFile(f.predictions); err != nil {
+			return usage(err)
+		}
+		defer func() { err = errors.Join(err, options.File.Close()) }()
+	}
+	out, err := eval.Run(cmd.Context(), gold, options)
+	progress.end(out)
+	switch {
+	case errors.Is(err, context.Canceled) && f.predictions != "" && out != nil:
+		fmt.Fprintf(tty.err, "interrupted: the same command goes on from %s\n", f.predictions)
+		return err
+	case errors.Is(err, eval.ErrGold), errors.Is(err, eval.ErrOtherRun):
+		return usage(fmt.Errorf("%s: %w", f.blame(name, err), err))
+	case err != nil:
+		return err
+	}
+	report := eval.NewReport(filepath.Base(name), gold, out, eval.Bootstrap{By: agreement.By(f.by), Rounds: f.rounds, Seed: f.seed}, f.worst)
+	if f.asJSON {
+		err = printJSON(tty.out, report)
+	} else {
+		err = report.Print(tty.out)
+	}
+	if err != nil {
+		return err
+	}
+	return f.verdict(cmd, tty, report, out)
+}
+
+// blame names the file that an error is about.
+func (f *evalFlags) blame(gold string, err error) string {
+	if errors.Is(err, eval.ErrOtherRun) {
+		return f.predictions
+	}
+	return gold
+}
+
+func (f *evalFlags) verdict(cmd *cobra.Command, tty *terminal, report *eval.Report, out *eval.Outcome) error {
+	if len(out.Failures) > 0 {
+		first := out.Failures[0]
+		fmt.Fprintf(tty.err, "%s failed; the first: %s: %v\n", count(len(out.Failures), "answer"), first.AnswerID, first.Err)
+	}
+	switch {
+	case cmd.Flags().Changed("min-agreement") && !report.Gate.Met(f.minAgreement):
+		fmt.Fprintf(tty.err, "%s is %s, less than %g\n", report.Gate.Name, report.Gate.Value, f.minAgreement)
+		return &exitError{exitGate}
+	case !report.Complete():
+		return &exitError{exitIncomplete}
+	}
+	return nil
+}
+
+func readGold(name string) (*eval.Gold, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usage(err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	gold, err := eval.ReadGold(file)
+	if err != nil {
+		return nil, usage(fmt.Errorf("%s: %w", name, err))
+	}
+	return gold, nil
+}
+
+// workers is how many answers are graded at a time: as many as a model may be
+// asked at once, or as there are processors where none is asked.
+func workers(cfg *config.Config) int {
+	if !cfg.ModelConfigured() || cfg.Judge == grading.Lexical {
+		return runtime.GOMAXPROCS(0)
+	}
+	return cfg.Concurrency
+}
+
+// evalProgress shows how far a run has come: one line that changes on a
+// terminal, and nothing but the end elsewhere.
+type evalProgress struct {
+	tty   *terminal
+	now   func() time.Time
+	last  time.Time
+	shown bool
+}
+
+// redraw is how often the line changes at most.
+const redraw = 100 * time.Millisecond
+
+func (p *evalProgress) show(state eval.Progress) {
+	if !interactive(p.tty.err) || (p.now().Sub(p.last) < redraw && state.Done < state.Total) {
+		return
+	}
+	p.last, p.shown = p.now(), true
+	fmt.Fprintf(p.tty.err, "\r\x1b[K%s", progressLine(state))
+}
+
+func (p *evalProgress) end(out *eval.Outcome) {
+	if p.shown {
+		fmt.Fprint(p.tty.err, "\r\x1b[K")
+	}
+	if out != nil && out.Progress.Total > 0 {
+		fmt.Fprintln(p.tty.err, progressLine(out.Progress))
+	}
+}
+
+func progressLine(s eval.Progress) string {
+	line := fmt.Sprintf("%d of %s graded", s.Done-s.Failed, count(s.Total, "answer"))
+	if s.Failed > 0 {
+		line += fmt.Sprintf(", %d failed", s.Failed)
+	}
+	if s.Usage.Calls > 0 {
+		line += fmt.Sprintf(", %s, %d tokens", count(s.Usage.Calls, "call"), s.Usage.PromptTokens+s.Usage.CompletionTokens)
+	}
+	if s.Usage.CostUSD != nil {
+		line += fmt.Sprintf(", $%.4f", *s.Usage.CostUSD)
+	}
+	return line
+}
