@@ -34,8 +34,8 @@ const held = .10
 // Floors of the share of attacks held. They are raised with the code, never
 // lowered.
 const (
-	floorLexical  = .90
-	floorObedient = .88
+	floorLexical  = .92
+	floorObedient = .92
 )
 
 // corpus is the folder with the attack corpus that is kept beside a checkout.

@@ -74,6 +74,7 @@ const (
 	Echo        Reason = "echo"        // it repeats the question or the guidance
 	Instruction Reason = "instruction" // it lies in text that looks like an instruction to the judge
 	Hidden      Reason = "hidden"      // it lies in hidden text
+	Stuffing    Reason = "stuffing"    // it lies in a heap of keywords
 	Duplicate   Reason = "duplicate"   // it lies in another quote
 	Surplus     Reason = "surplus"     // there are enough quotes without it
 )

@@ -7,7 +7,8 @@ const mostQuotes = 3
 
 // Verify looks up the quotes that a judge claims and keeps those that count:
 // at most three, found in the answer, with words of the candidate's own, and
-// not out of hidden text or an instruction to the judge. A quote within another
+// not out of hidden text, an instruction to the judge or a heap of keywords
+// (words that say nothing of each other prove nothing). A quote within another
 // is dropped for it. kept is never nil and stands in the judge's order.
 func Verify(a *Answer, ref *Reference, in Integrity, claimed []string) (kept []Quote, dropped []Dropped) {
 	kept = make([]Quote, 0, min(len(claimed), mostQuotes))
@@ -61,6 +62,9 @@ func (a *Answer) refuse(ref *Reference, in Integrity, q Quote) Reason {
 	}
 	if in.overlap(HiddenText, q)*2 >= q.End-q.Start {
 		return Hidden
+	}
+	if in.overlap(KeywordStuffing, q)*2 >= q.End-q.Start {
+		return Stuffing
 	}
 	return ""
 }

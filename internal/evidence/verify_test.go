@@ -142,3 +142,14 @@ func TestAnchors(t *testing.T) {
 	require.True(t, shared[1].Touch("the page"))
 	require.True(t, shared[2].Touch("the status"), "nothing else is left")
 }
+
+func TestAHeapOfKeywordsProvesNothing(t *testing.T) {
+	t.Parallel()
+	heap := "canary, rollback, artefact registry, feature flags, smoke tests, blue/green, error budget, trunk, SBOM, GitOps, merge queue, policy as code"
+	answer, ref := evidence.Prepare(heap), evidence.NewReference(evidence.ReferenceTexts{})
+	in := evidence.Inspect(answer, ref)
+	require.True(t, in.Has(evidence.KeywordStuffing))
+	kept, dropped := evidence.Verify(answer, ref, in, []string{"canary, rollback"})
+	require.Empty(t, kept)
+	require.Equal(t, []evidence.Dropped{{Quote: "canary, rollback", Reason: evidence.Stuffing}}, dropped)
+}
