@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gradus-ai/gradus/internal/rubric"
 	"github.com/gradus-ai/gradus/internal/text"
 )
 
@@ -14,8 +15,15 @@ const (
 	// alignedMatch is the least match that aligns a sentence, and alignedShare
 	// the least share of the match with the criterion it fits best.
 	alignedMatch, alignedShare = 0.25, 0.85
+	// leastMatch is the match of the only sentence that is aligned for want of a
+	// better one.
+	leastMatch = 0.12
 	// weakGap is the least distance between off-topic answers and the sample.
 	weakGap = 0.15
+	// leastSpread bounds the spread of chance matches from below.
+	leastSpread = 0.06
+	// pitfallSpan is the distance from no to full deduction.
+	pitfallSpan = 0.2
 	// ownSample is the share of common words from which an answer of the bank
 	// is taken for this question's own sample.
 	ownSample = 0.7
@@ -60,6 +68,17 @@ func (c *compiled) align(sample *text.Doc) [][]draft {
 			}
 			return 0
 		})
+		if len(order) == 0 { // the best there is: a sample speaks to every criterion
+			best := 0
+			for i := range n {
+				if scores[i][k] > scores[best][k] {
+					best = i
+				}
+			}
+			if scores[best][k] >= leastMatch {
+				order = append(order, best)
+			}
+		}
 		for _, i := range order[:min(len(order), alignedSentences)] {
 			sen := sample.Sentences[i]
 			out[k] = append(out[k], draft{doc: sample, first: sen.First, last: sen.Last, aligned: true, share: 1})
@@ -68,53 +87,97 @@ func (c *compiled) align(sample *text.Doc) [][]draft {
 	return out
 }
 
-// anchor sets where credit begins and ends for each criterion: between what
-// answers to other questions match and what the question's own sample matches.
+// anchor learns what each criterion matches in texts that do not speak to it:
+// the answers of the bank, whole and cut short, for a longer answer matches
+// more by chance. A sample answer shows that a criterion can be matched at all.
 func (c *compiled) anchor(asked, sample *text.Doc) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	sum, squares := make([]float64, len(c.criteria)), make([]float64, len(c.criteria))
-	n := 0.0
-	measure := func(doc *text.Doc, withAligned bool) {
-		s.read(c, doc, nil)
-		s.score(c, withAligned)
+	var sums, squares [lengths][]float64
+	for l := range lengths {
+		sums[l], squares[l] = make([]float64, len(c.criteria)), make([]float64, len(c.criteria))
 	}
+	n := 0.0
 	for _, other := range theBank().answers {
 		if len(sample.Tokens) > 0 && common(other, sample) >= ownSample {
 			continue
 		}
-		measure(other, true)
-		for k := range c.criteria {
-			g := s.matches[k].score
-			sum[k] += g
-			squares[k] += g * g
-		}
 		n++
+		for l := range lengths {
+			keep, words := beginning(other, l)
+			c.lengths[l] += math.Log(words)
+			s.read(c, other, keep)
+			s.score(c, true)
+			for k := range c.criteria {
+				g := s.matches[k].score
+				sums[l][k] += g
+				squares[l][k] += g * g
+			}
+		}
 	}
-	low := make([]float64, len(c.criteria))
-	for k := range low {
-		mean := sum[k] / n
-		low[k] = mean + math.Sqrt(max(squares[k]/n-mean*mean, 0))
+	for l := range lengths {
+		c.lengths[l] /= n
 	}
-	measure(asked, true)
-	for k := range low {
-		low[k] = max(low[k], s.matches[k].score*tune.asked)
-	}
-	if len(sample.Sentences) > 0 {
-		measure(sample, false)
-	}
+	s.read(c, asked, nil)
+	s.score(c, true)
 	for k := range c.criteria {
 		cr := &c.criteria[k]
-		if len(sample.Sentences) == 0 || len(c.phrasings) == 0 {
-			cr.zero = max(tune.priorLow, low[k])
-			cr.full = cr.zero + tune.priorFull - tune.priorLow
+		for l := range lengths {
+			cr.chance[l] = sums[l][k] / n
+		}
+		whole := cr.chance[lengths-1]
+		cr.spread = max(math.Sqrt(max(squares[lengths-1][k]/n-whole*whole, 0)), leastSpread)
+		cr.zero = max(tune.priorLow, whole+cr.spread, s.matches[k].score*tune.asked)
+		cr.full = cr.zero + tune.priorFull - tune.priorLow
+	}
+	if len(sample.Sentences) == 0 {
+		return
+	}
+	s.read(c, sample, nil)
+	s.score(c, false)
+	for k := range c.criteria {
+		cr := &c.criteria[k]
+		high := s.matches[k].score
+		if cr.Kind == rubric.Pitfall {
+			// The sample answer shows how close a good answer comes to it.
+			cr.zero = max(cr.zero, high) + tune.pitfall
+			cr.full = cr.zero + pitfallSpan
 			continue
 		}
-		high := s.matches[k].score
-		cr.weak = high-low[k] < weakGap
-		span := max(tune.minSpan, tune.share*(high-low[k]))
-		cr.zero, cr.full = low[k]+tune.zero*span, low[k]+tune.full*span
+		cr.anchored = true
+		cr.weak = high-cr.chance[lengths-1] < weakGap
 	}
+}
+
+// lengths is how many lengths of text are measured: a sentence, about half of
+// an answer, and a whole one.
+const lengths = 3
+
+// beginning marks the sentences of the beginning of a document at length l,
+// and counts its words.
+func beginning(doc *text.Doc, l int) (keep []bool, words float64) {
+	n := len(doc.Sentences)
+	last := [lengths]int{1, (n + 1) / 2, n}[l]
+	keep = make([]bool, n)
+	for i := range last {
+		keep[i] = true
+	}
+	return keep, float64(doc.Sentences[last-1].Last)
+}
+
+// chanceAt is what a text of so many words (as logarithm) matches by chance.
+func (c *compiled) chanceAt(k int, words float64) float64 {
+	cr := &c.criteria[k]
+	if words <= c.lengths[0] {
+		return cr.chance[0] * max(words, 0) / c.lengths[0]
+	}
+	for l := 1; l < lengths; l++ {
+		if words <= c.lengths[l] {
+			part := (words - c.lengths[l-1]) / (c.lengths[l] - c.lengths[l-1])
+			return cr.chance[l-1] + part*(cr.chance[l]-cr.chance[l-1])
+		}
+	}
+	return cr.chance[lengths-1]
 }
 
 // common is the share of b's distinct content stems that a has.

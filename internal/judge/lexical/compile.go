@@ -23,13 +23,26 @@ type compiled struct {
 	reach int
 	// sampleWords is the length of the sample answer; 0 without one.
 	sampleWords int
+	// lengths are the mean logarithms of the words of the texts by which chance
+	// was measured, shortest first.
+	lengths [lengths]float64
 }
 
 // criterion is what is known of a criterion before any answer.
 type criterion struct {
 	*rubric.Criterion
-	// zero and full are the matches of credit 0 and 1.
+	// chance is what texts that do not speak to it match on average, by length;
+	// spread is the standard deviation of that.
+	chance [lengths]float64
+	spread float64
+	// zero and full are the matches of credit 0 and 1 where there is no sample
+	// answer to learn from.
 	zero, full float64
+	// anchored is true where the sample answer shows that chance is a measure.
+	anchored bool
+	// many is true where there are phrasings enough that a right answer matches
+	// several.
+	many bool
 	// weak marks a criterion whose sample matches hardly better than anything.
 	weak bool
 }
@@ -179,11 +192,17 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			if u.inside {
 				continue
 			}
-			w := 0.0
+			w, most := 0.0, 0.0
 			for i := u.token; i < u.token+u.tokens; i++ {
 				if t := &d.doc.Tokens[i]; t.Class != text.Function || u.tokens == 1 {
-					w += c.vocab.weight(t.Stem, t.Class)
+					x := c.vocab.weight(t.Stem, t.Class)
+					w += x
+					most = max(most, x)
 				}
+			}
+			w = min(w, tune.entry*most)
+			if w == 0 {
+				w = 1
 			}
 			id := c.vocab.add(u.key, w, u.classes)
 			w = c.vocab.terms[id].weight
@@ -198,7 +217,7 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 		}
 		c.phrasings = append(c.phrasings, ph)
 	}
-	var weights []float64
+	var weights, totals []float64
 	for _, ph := range c.phrasings[first:] {
 		for _, t := range ph.terms {
 			weights = append(weights, t.weight)
@@ -212,6 +231,15 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			t.weight = max(min(t.weight, most), 1e-6)
 			ph.total += t.weight
 			ph.size += c.vocab.terms[t.term].size
+		}
+		totals = append(totals, ph.total)
+	}
+	// Few words are matched by chance more easily than many.
+	if len(drafts) >= 4 && c.sampleWords > 0 {
+		c.criteria[of].many = true
+		typical := tune.floor * median(totals)
+		for p := first; p < len(c.phrasings); p++ {
+			c.phrasings[p].total = max(c.phrasings[p].total, typical)
 		}
 	}
 }

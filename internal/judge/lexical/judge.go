@@ -115,6 +115,7 @@ func repeats(doc *text.Doc, i int) bool {
 // credit is what one criterion earns before its verdict.
 type credit struct {
 	value        float64
+	place        float64
 	contradicted bool
 	sign         sign
 }
@@ -122,11 +123,12 @@ type credit struct {
 func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 	out := make([]credit, len(q.criteria))
 	sum, weight := 0.0, 0.0
+	places := q.places(s)
 	for i := range q.criteria {
 		c, m := &q.criteria[i], &s.matches[i]
-		v := (m.score - c.zero) / (c.full - c.zero)
-		out[i].value = min(max(v, 0), 1)
-		if m.denied >= deniedShare && m.denied >= m.agreed {
+		out[i].place = places[i]
+		out[i].value = min(max(places[i], 0), 1)
+		if m.denied >= tune.denied && m.denied >= m.agreed {
 			out[i].contradicted = out[i].value > 0
 			out[i].value = 0
 		}
@@ -151,10 +153,46 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 	return out
 }
 
+// places says where each match lies between no credit (0) and full credit (1),
+// unbounded.
+//
+// Where chance is known, a match is measured by how many standard deviations it
+// lies above it, and the mean over all criteria says whether the answer speaks
+// of the question at all: isolated matches in an answer to something else are
+// chance, and a faint match in an answer that is to the point is probably none.
+func (q *compiled) places(s *scratch) []float64 {
+	out := make([]float64, len(q.criteria))
+	words := 1.0
+	for _, k := range s.kept {
+		words += float64(k.tokens)
+	}
+	length := math.Log(words)
+	sum, n := 0.0, 0.0
+	for i := range q.criteria {
+		c := &q.criteria[i]
+		if !c.anchored {
+			out[i] = (s.matches[i].score - c.zero) / (c.full - c.zero)
+			continue
+		}
+		out[i] = (s.matches[i].score - q.chanceAt(i, length)) / c.spread
+		if c.Signal == "" {
+			sum += out[i]
+			n++
+		}
+	}
+	lift := 0.0
+	if n >= 3 {
+		lift = min(max(tune.shrink*(sum/n-tune.neutral), -tune.most), tune.most)
+	}
+	for i := range q.criteria {
+		if q.criteria[i].anchored {
+			out[i] = (out[i] + lift - tune.zero) / (tune.full - tune.zero)
+		}
+	}
+	return out
+}
+
 const (
-	// deniedShare is the share of a phrasing from which saying its opposite
-	// contradicts the criterion.
-	deniedShare = 0.3
 	// onTopic is the share of the topical criteria from which a form counts in
 	// full.
 	onTopic = 0.25
@@ -184,7 +222,7 @@ func (q *compiled) find(f *judge.Finding, i int, s *scratch, doc *text.Doc, cr c
 		}
 	}
 	f.Comment = c.lacking(f.Verdict)
-	z := (m.score-c.zero)/(c.full-c.zero) - 0.5
+	z := cr.place - 0.5
 	f.Confidence = 1 / (1 + math.Exp(-6*(math.Abs(z)-0.25)))
 	if c.weak {
 		f.Confidence *= 0.7

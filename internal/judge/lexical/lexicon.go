@@ -20,6 +20,11 @@ var lexiconText string
 //go:embed data/antonyms.txt
 var antonymText string
 
+// irregularText lists irregular forms, one word a line: "base: form, form".
+//
+//go:embed data/irregular.txt
+var irregularText string
+
 // lexiconVersion names both lists in the judge's fingerprint.
 const lexiconVersion = "concepts-1"
 
@@ -31,7 +36,9 @@ type lexicon struct {
 	entries map[string][]entry
 	// opposites of single words.
 	opposites map[string][]string
-	names     []string
+	// forms are the other forms of irregular words.
+	forms map[string][]string
+	names []string
 }
 
 // entry is a member of several words.
@@ -41,10 +48,13 @@ type entry struct {
 	classes []int32
 }
 
-var concepts = sync.OnceValue(func() *lexicon { return parseLexicon(lexiconText, antonymText) })
+var concepts = sync.OnceValue(func() *lexicon { return parseLexicon(lexiconText, antonymText, irregularText) })
 
-func parseLexicon(classes, antonyms string) *lexicon {
-	l := &lexicon{classes: map[string][]int32{}, entries: map[string][]entry{}, opposites: map[string][]string{}}
+func parseLexicon(classes, antonyms, irregular string) *lexicon {
+	l := &lexicon{
+		classes: map[string][]int32{}, entries: map[string][]entry{},
+		opposites: map[string][]string{}, forms: map[string][]string{},
+	}
 	keys := map[string]*entry{}
 	var order []string
 	for line := range dataLines(classes) {
@@ -82,13 +92,28 @@ func parseLexicon(classes, antonyms string) *lexicon {
 		left, right, _ := strings.Cut(line, "|")
 		for a := range strings.SplitSeq(left, ",") {
 			for b := range strings.SplitSeq(right, ",") {
-				x, y := stemsOf(a)[0], stemsOf(b)[0]
-				l.opposites[x] = append(l.opposites[x], y)
-				l.opposites[y] = append(l.opposites[y], x)
+				link(l.opposites, stemsOf(a)[0], stemsOf(b)[0])
+			}
+		}
+	}
+	for line := range dataLines(irregular) {
+		base, forms, _ := strings.Cut(line, ":")
+		family := append(stemsOf(forms), stemsOf(base)[0])
+		for i, a := range family {
+			for _, b := range family[:i] {
+				link(l.forms, a, b)
 			}
 		}
 	}
 	return l
+}
+
+// link enters a pair both ways.
+func link(pairs map[string][]string, a, b string) {
+	if a != b {
+		pairs[a] = append(pairs[a], b)
+		pairs[b] = append(pairs[b], a)
+	}
 }
 
 // find returns the longest entry that begins with the first of the tokens.

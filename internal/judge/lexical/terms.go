@@ -65,6 +65,9 @@ func (v *vocabulary) weight(stem string, class text.Class) float64 {
 		general = min(max(math.Ln10*(8-frequencies().zipf(stem))/2, 0), 8)
 	}
 	w := (n*rare + generalDocs*general) / (n + generalDocs)
+	if tune.exp != 0 {
+		w = math.Pow(w, tune.exp)
+	}
 	if v.demoted[stem] {
 		w *= tune.demote
 	}
@@ -103,16 +106,24 @@ func (v *vocabulary) resemble(hits []hit, stem string, class text.Class, classes
 	for _, c := range classes {
 		for _, t := range v.byClass[c] {
 			if !found || t != exact {
-				hits = addHit(hits, first, hit{term: t, sim: sameClass})
+				hits = addHit(hits, first, hit{term: t, sim: tune.class})
 			}
 		}
 	}
-	if class == text.Number || len(stem) < minLetters {
+	if class == text.Number {
+		return hits
+	}
+	for _, o := range concepts().forms[stem] {
+		if t, ok := v.byKey[o]; ok {
+			hits = addHit(hits, first, hit{term: t, sim: sameWord})
+		}
+	}
+	if len(stem) < minLetters {
 		return hits
 	}
 	for _, o := range concepts().opposites[stem] {
 		if t, ok := v.byKey[o]; ok {
-			hits = addHit(hits, first, hit{term: t, sim: sameClass, opposite: true})
+			hits = addHit(hits, first, hit{term: t, sim: tune.anto, opposite: true})
 		}
 	}
 	word := newSpelling(stem)

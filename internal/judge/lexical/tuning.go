@@ -31,13 +31,20 @@ type tuning struct {
 	// An anchored criterion has credit 0 at low + zero·span, 1 at low +
 	// full·span, where span is share of the distance from low to high, at
 	// least minSpan.
-	zero, full, share, minSpan float64
+	second, floor, entry, fuzz     float64
+	pitfall, shrink, neutral, most float64
+	class, anto                    float64
+	// denied is the share of a phrasing from which saying its opposite
+	// contradicts the criterion.
+	denied     float64
+	exp        float64
+	zero, full float64
 }
 
 var tune = tuning{
-	demote: 0.35, asked: 0.5,
+	demote: 0.25, denied: 0.4, exp: .35, second: .5, asked: 0.2, floor: 1, entry: 1.25, fuzz: .6, pitfall: .05, shrink: .7, neutral: 1.5, most: 1.5, class: .5, anto: .9,
 	recall: 0.5, fscore: 0.3, cosine: 0.2,
 	window:   0.6,
 	priorLow: 0.10, priorFull: 0.50,
-	zero: 0.35, full: 0.75, share: 0.75, minSpan: 0.25,
+	zero: 1.5, full: 3.5,
 }

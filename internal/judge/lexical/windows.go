@@ -41,7 +41,7 @@ type match struct {
 	// denied is the share of the phrasing's weight that the window says with
 	// the opposite polarity, and agreed what it says with the same.
 	denied, agreed float64
-	recall         float64
+	recall, second float64
 }
 
 // word is a distinct word of the answer.
@@ -80,6 +80,7 @@ type keptSentence struct {
 	index        int // in the Doc
 	weight, size float64
 	first, last  int // in scratch.units
+	tokens       int
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{ids: map[string]int32{}, inside: map[string]int32{}} }}
@@ -125,7 +126,7 @@ func (s *scratch) read(q *compiled, doc *text.Doc, keep []bool) {
 			continue
 		}
 		at := len(s.kept)
-		k := keptSentence{index: i, first: len(s.units)}
+		k := keptSentence{index: i, first: len(s.units), tokens: doc.Sentences[i].Last - doc.Sentences[i].First}
 		s.units = units(s.units, doc, doc.Sentences[i].First, doc.Sentences[i].Last)
 		k.last = len(s.units)
 		for j := k.first; j < k.last; j++ {
@@ -252,6 +253,21 @@ func (s *scratch) score(q *compiled, withAligned bool) {
 			}
 		}
 	}
+	for p, score := range s.best {
+		m := &s.matches[q.phrasings[p].criterion]
+		if int32(p) != m.phrasing {
+			m.second = max(m.second, score)
+		}
+	}
+	for c := range s.matches {
+		m := &s.matches[c]
+		if q.criteria[c].many {
+			m.score = (1-tune.second)*m.score + tune.second*m.second
+		}
+	}
+	for p := range s.best {
+		s.best[p] = 0
+	}
 }
 
 // consider keeps a window if it matches a criterion best so far.
@@ -280,6 +296,7 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precise, weigh
 	}
 	score += tune.cosine * min(common/math.Sqrt(size*ph.size), 1)
 	score = ph.share * (tune.window*score + (1-tune.window)*whole/ph.total)
+	s.best[p] = max(s.best[p], score)
 	if m := &s.matches[ph.criterion]; score > m.score {
 		*m = match{
 			score: score, first: first, last: last, phrasing: p,
