@@ -37,7 +37,8 @@ func newEval(tty *terminal) *cobra.Command {
 			"loaded set), answer, human_score, max_score, and where there are any criteria,\n" +
 			"reference_answers, criterion_labels, criterion_votes and human_scores. Without\n" +
 			"criteria the reference answers are taken as one criterion: the first is its\n" +
-			"statement, the others say the same in other words.\n\n" +
+			"statement, the others say the same in other words; where there is one criterion,\n" +
+			"they are other words for it.\n\n" +
 			"An answer that cannot be judged has no score; it is counted, never taken as 0.\n" +
 			"With --predictions a run that was interrupted goes on where it ended.",
 		Example: "gradus eval gold.jsonl\n" +

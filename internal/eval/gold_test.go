@@ -105,6 +105,11 @@ func TestAQuestionIsMadeOfARow(t *testing.T) {
 	require.Equal(t, []string{"Since there is rain."}, q.Criteria[0].Phrases)
 	require.Empty(t, q.SampleAnswer, "saying what the reference says is right, not copied")
 
+	q = asked(`{"question":"Why?","human_score":1,"criteria":[{"id":"a","text":"Names rain"}],"reference_answers":["It rains.\n\nWater falls."]}`)
+	require.Equal(t, []string{"It rains.", "Water falls."}, q.Criteria[0].Phrases)
+	q = asked(`{"question":"Why?","human_score":1,"criteria":[{"id":"a","text":"Names rain"},{"id":"b","text":"Names clouds"}],"reference_answers":["It rains."]}`)
+	require.Empty(t, q.Criteria[0].Phrases, "a reference speaks to all criteria")
+
 	long := strings.Repeat("It rains a lot in the north of the country. ", 60)
 	q = asked(`{"question":"Why?","human_score":1,"reference_answers":["` + long + `","` + long + `"]}`)
 	require.LessOrEqual(t, len(q.Criteria[0].Statement), rubric.MaxStatement)

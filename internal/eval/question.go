@@ -3,6 +3,7 @@ package eval
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -39,12 +40,14 @@ type Asked struct {
 
 // For is the question that a row answers.
 //
-// A row with criteria is graded by them. A row without is graded by one
-// criterion made of its reference answers: the first is its statement, every
-// further one, and every line of one that lists several, is a phrase that
-// means the same. Whoever rated such a row compared it with the whole
-// reference, so that to take the reference apart would invent weights that
-// nobody had in mind.
+// A row with criteria is graded by them; where there is only one, every line of
+// the reference answers is a phrase that means the same. A row without is
+// graded by one criterion made of its reference answers: the first is its
+// statement, the others are its phrases. Whoever rated such a row compared it
+// with the whole reference; to make a criterion of every sentence would invent
+// weights that nobody had in mind, and agreed less with people on long
+// references. References never become a sample answer: saying what they say is
+// right here, not copied.
 //
 // The raters' own prose (rubric) becomes the question's intent, which a model
 // reads and which is never matched with the answer's words.
@@ -91,7 +94,10 @@ func inline(r *Row) (*rubric.Question, []string, error) {
 			Weight:    c.Weight,
 		})
 	}
-	if len(q.Criteria) == 0 {
+	switch len(q.Criteria) {
+	case 1:
+		q.Criteria[0].Phrases = phrases(strings.Split(strings.Join(r.References, "\n"), "\n"))
+	case 0:
 		c, ok := fromReferences(r.References)
 		if !ok {
 			return nil, nil, errors.New("it has neither criteria nor reference answers")
@@ -104,33 +110,31 @@ func inline(r *Row) (*rubric.Question, []string, error) {
 
 // fromReferences makes one criterion of reference answers.
 func fromReferences(references []string) (rubric.Criterion, bool) {
-	c := rubric.Criterion{ID: "c1"}
-	for _, reference := range references {
-		reference = strings.TrimSpace(reference)
-		switch {
-		case reference == "":
-		case c.Statement == "":
-			c.Statement = head(reference, rubric.MaxStatement)
-		default:
-			c.Phrases = append(c.Phrases, pieces(reference)...)
+	for i, reference := range references {
+		if statement := head(reference, rubric.MaxStatement); statement != "" {
+			return rubric.Criterion{ID: "c1", Statement: statement, Phrases: phrases(references[i+1:])}, true
 		}
 	}
-	c.Phrases = c.Phrases[:min(len(c.Phrases), rubric.MaxPhrases)]
-	return c, c.Statement != ""
+	return rubric.Criterion{}, false
 }
 
-// pieces is a text as phrases: whole where it is short enough, else its
+// phrases are texts as phrases: each whole where it is short enough, else its
 // sentences.
-func pieces(s string) []string {
-	if utf8.RuneCountInString(s) <= rubric.MaxPhrase {
-		return []string{s}
-	}
-	doc := text.Parse(s)
+func phrases(texts []string) []string {
 	var out []string
-	for _, sentence := range doc.Sentences {
-		out = append(out, head(doc.Slice(sentence.Start, sentence.End), rubric.MaxPhrase))
+	for _, s := range texts {
+		s = strings.TrimSpace(s)
+		if utf8.RuneCountInString(s) <= rubric.MaxPhrase {
+			out = append(out, s)
+			continue
+		}
+		doc := text.Parse(s)
+		for _, sentence := range doc.Sentences {
+			out = append(out, head(doc.Slice(sentence.Start, sentence.End), rubric.MaxPhrase))
+		}
 	}
-	return out
+	out = slices.DeleteFunc(out, func(s string) bool { return s == "" })
+	return out[:min(len(out), rubric.MaxPhrases)]
 }
 
 // head is the beginning of a text: as many whole words as fit in n code points.
