@@ -105,7 +105,7 @@ func (s *shelf) watch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch rubrics: %w", err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }() // there is nothing left to watch
 	// The folder, not its files: an editor that saves by renaming would leave a
 	// watch on a file that is gone.
 	if err := watcher.Add(s.folder); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/server"
 	"github.com/gradus-ai/gradus/internal/store"
 )
@@ -59,6 +60,10 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	group.Go(func() error { return door.Serve(listener) })
 	group.Go(func() error { return a.shelf.watch(ctx) })
 	group.Go(func() error {
+		a.complain(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		<-ctx.Done()
 		a.log.Info("stopping: finishing what is in flight")
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.GradeTimeout+drainSlack)
@@ -86,6 +91,17 @@ func (a *App) announce(addr net.Addr) {
 		"url", "http://"+browsable(addr),
 		"judge", judgeName, "judge_hint", judgeHint, "models", a.models,
 		"store", storeName, "store_hint", storeHint)
+}
+
+// complain says what is amiss at the start: a Redis that does not answer, or one
+// that loses what it is given. It does not hold the start up; /readyz goes on
+// saying it.
+func (a *App) complain(ctx context.Context) {
+	for _, c := range a.health(ctx).Checks {
+		if c.Status != api.Ready && ctx.Err() == nil {
+			a.log.Warn("not as it should be", "part", c.Name, "status", string(c.Status), "detail", c.Detail)
+		}
+	}
 }
 
 // browsable is the address as a person would type it on this machine.
