@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gradus-ai/gradus/internal/evidence"
 	"github.com/gradus-ai/gradus/internal/judge"
@@ -123,11 +124,14 @@ type credit struct {
 func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 	out := make([]credit, len(q.criteria))
 	sum, weight := 0.0, 0.0
-	places := q.places(s)
+	places, brief := q.places(s), q.brevity(s)
 	for i := range q.criteria {
 		c, m := &q.criteria[i], &s.matches[i]
 		out[i].place = places[i]
 		out[i].value = min(max(places[i], 0), 1)
+		if c.Kind != rubric.Pitfall {
+			out[i].value = min(out[i].value, brief)
+		}
 		if m.denied >= tune.denied && m.denied >= m.agreed {
 			out[i].contradicted = out[i].value > 0
 			out[i].value = 0
@@ -162,11 +166,7 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 // chance, and a faint match in an answer that is to the point is probably none.
 func (q *compiled) places(s *scratch) []float64 {
 	out := make([]float64, len(q.criteria))
-	words := 1.0
-	for _, k := range s.kept {
-		words += float64(k.tokens)
-	}
-	length := math.Log(words)
+	length := math.Log(1 + float64(s.tokens()))
 	sum, n := 0.0, 0.0
 	for i := range q.criteria {
 		c := &q.criteria[i]
@@ -192,7 +192,29 @@ func (q *compiled) places(s *scratch) []float64 {
 	return out
 }
 
+// brevity is the most that a criterion earns in an answer much shorter than
+// the sample: half up to briefWords or a quarter of the sample, in full from
+// twice that. A short sample shows that a short answer is enough.
+func (q *compiled) brevity(s *scratch) float64 {
+	if q.sampleWords == 0 {
+		return 1
+	}
+	short := min(briefWords, 0.25*float64(q.sampleWords))
+	return min(max(0.5*float64(s.tokens())/short, 0.5), 1)
+}
+
+// tokens counts the words of the kept sentences.
+func (s *scratch) tokens() int {
+	n := 0
+	for i := range s.kept {
+		n += s.kept[i].tokens
+	}
+	return n
+}
+
 const (
+	// briefWords is the length up to which an answer is brief, in words.
+	briefWords = 25
 	// onTopic is the share of the topical criteria from which a form counts in
 	// full.
 	onTopic = 0.25
@@ -251,30 +273,55 @@ func (c *criterion) lacking(v judge.Verdict) string {
 }
 
 // mostQuotes bounds the quotes of one finding.
-const mostQuotes = 2
+const mostQuotes = 3
 
-// quotes shows the sentences behind a match: of its window the one that says
-// most of the phrasing, and a second that adds to it.
+// quotes shows the sentences behind a match, in the order of the answer: those
+// of its window that say most of the phrasing, and the one that says most of
+// the next best phrasing.
 func (q *compiled) quotes(s *scratch, doc *text.Doc, m *match, found sign) []evidence.Quote {
-	var out []evidence.Quote
-	quote := func(sentence int) {
-		sen := doc.Sentences[sentence]
-		out = append(out, evidence.Quote{
-			Text: doc.Slice(sen.Start, sen.End), Start: sen.Start, End: sen.End, Match: evidence.Exact,
-		})
+	var sentences []int
+	add := func(sentence int) {
+		if len(sentences) < mostQuotes && !slices.Contains(sentences, sentence) {
+			sentences = append(sentences, sentence)
+		}
 	}
 	if found.strength > 0 {
-		quote(found.sentence)
-		return out
+		add(found.sentence)
 	}
-	if m.phrasing < 0 {
-		return nil
+	if m.phrasing >= 0 && m.score > 0 {
+		best, second := q.loudest(s, m.phrasing)
+		add(s.kept[best].index)
+		if second >= 0 {
+			add(s.kept[second].index)
+		}
+		if m.nextPhrasing >= 0 && m.second >= nextShare*m.best {
+			best, _ = q.loudest(s, m.nextPhrasing)
+			add(s.kept[best].index)
+		}
 	}
+	slices.Sort(sentences)
+	out := make([]evidence.Quote, len(sentences))
+	for i, sentence := range sentences {
+		sen := doc.Sentences[sentence]
+		out[i] = evidence.Quote{
+			Text: doc.Slice(sen.Start, sen.End), Start: sen.Start, End: sen.End, Match: evidence.Exact,
+		}
+	}
+	return out
+}
+
+// nextShare is the share of the best match from which the next best counts as
+// evidence, too.
+const nextShare = 0.6
+
+// loudest finds, in the best window of a phrasing, the kept sentence that says
+// most of it, and another one that says at least half as much; -1 if none.
+func (q *compiled) loudest(s *scratch, phrasing int32) (best, second int) {
 	terms := len(q.vocab.terms)
-	ph := &q.phrasings[m.phrasing]
-	best, second := -1, -1
+	ph := &q.phrasings[phrasing]
+	best, second = s.firsts[phrasing], -1
 	var most, next float64
-	for k := m.first; k < m.last; k++ {
+	for k := s.firsts[phrasing]; k < s.lasts[phrasing]; k++ {
 		sum := 0.0
 		for _, t := range ph.terms {
 			sum += t.weight * max(s.said[k*terms+int(t.term)], s.denied[k*terms+int(t.term)])
@@ -287,15 +334,8 @@ func (q *compiled) quotes(s *scratch, doc *text.Doc, m *match, found sign) []evi
 			second, next = k, sum
 		}
 	}
-	if best < 0 {
-		return nil
+	if next < most/2 || next == 0 {
+		second = -1
 	}
-	if second >= 0 && next >= most/2 {
-		first, last := min(best, second), max(best, second)
-		quote(s.kept[first].index)
-		quote(s.kept[last].index)
-		return out
-	}
-	quote(s.kept[best].index)
-	return out
+	return best, second
 }

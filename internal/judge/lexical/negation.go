@@ -25,7 +25,9 @@ func negations(marks []bool, doc *text.Doc) []bool {
 	clear(marks)
 	for i := range doc.Tokens {
 		if reach := denies(doc, i); reach > 0 {
-			markFrom(marks, doc, i+reach)
+			if content := markFrom(marks, doc, i+reach); content <= 1 {
+				markBefore(marks, doc, i)
+			}
 		}
 	}
 	for i := 1; i < len(doc.Sentences); i++ {
@@ -64,22 +66,44 @@ func denies(doc *text.Doc, i int) int {
 
 // markFrom marks what a negation reaches: to the next sign or contrast, at
 // most scopeWords content words.
-func markFrom(marks []bool, doc *text.Doc, from int) {
-	content := 0
+func markFrom(marks []bool, doc *text.Doc, from int) (content int) {
 	for i := from; i < len(doc.Tokens); i++ {
 		t := &doc.Tokens[i]
 		if t.Sentence != doc.Tokens[from-1].Sentence || contrasts[t.Norm] {
-			return
+			return content
 		}
 		if strings.ContainsAny(doc.Slice(doc.Tokens[i-1].End, t.Start), ",;:()–—") {
-			return
+			return content
 		}
 		if t.Class != text.Function {
 			if content++; content > scopeWords {
-				return
+				return content
 			}
 		}
 		marks[i] = true
+	}
+	return content
+}
+
+// markBefore marks what a negation denies that stands before it, for want of
+// anything behind: "surveys I don't trust", "scanning I'd leave out", "told
+// customers nothing".
+func markBefore(marks []bool, doc *text.Doc, from int) {
+	content := 0
+	for i := from - 1; i >= doc.Sentences[doc.Tokens[from].Sentence].First; i-- {
+		t := &doc.Tokens[i]
+		if contrasts[t.Norm] {
+			return
+		}
+		if t.Class != text.Function && !t.Negator {
+			if content++; content > scopeWords {
+				return
+			}
+			marks[i] = true
+		}
+		if t.Norm == "and" || i > 0 && strings.ContainsAny(doc.Slice(doc.Tokens[i-1].End, t.Start), ";:()–—") {
+			return
+		}
 	}
 }
 

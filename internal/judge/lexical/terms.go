@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/gradus-ai/gradus/internal/text"
 )
@@ -103,10 +104,14 @@ func (v *vocabulary) resemble(hits []hit, stem string, class text.Class, classes
 	if found {
 		hits = append(hits, hit{term: exact, sim: 1})
 	}
-	for _, c := range classes {
-		for _, t := range v.byClass[c] {
-			if !found || t != exact {
-				hits = addHit(hits, first, hit{term: t, sim: tune.class})
+	if len(classes) > 0 {
+		own := specific(stem)
+		for _, c := range classes {
+			for _, t := range v.byClass[c] {
+				if !found || t != exact {
+					s := min(own, specific(v.terms[t].key))
+					hits = addHit(hits, first, hit{term: t, sim: tune.class + s*(tune.special-tune.class)})
+				}
 			}
 		}
 	}
@@ -205,4 +210,14 @@ func median(values []float64) float64 {
 	}
 	slices.Sort(values)
 	return values[len(values)/2]
+}
+
+// specific says how particular a word is, 0..1: what a common word means
+// depends on what it stands beside, a rare one or an entry of several words
+// means one thing.
+func specific(key string) float64 {
+	if strings.IndexByte(key, ' ') >= 0 {
+		return 1
+	}
+	return min(max((tune.common-frequencies().zipf(key))/2, 0), 1)
 }

@@ -34,6 +34,7 @@ type weighted struct {
 // match is the best match of one criterion in one answer.
 type match struct {
 	score float64 // G of the specification, about 0..1
+	best  float64 // that of the best phrasing alone
 	// window are the sentences [first, last) of the best window, by place among
 	// the answer's kept sentences.
 	first, last int
@@ -41,7 +42,10 @@ type match struct {
 	// denied is the share of the phrasing's weight that the window says with
 	// the opposite polarity, and agreed what it says with the same.
 	denied, agreed float64
-	recall, second float64
+	recall         float64
+	// second is the score of the next best phrasing, nextPhrasing its number.
+	second       float64
+	nextPhrasing int32
 }
 
 // word is a distinct word of the answer.
@@ -70,7 +74,8 @@ type scratch struct {
 	// allSaid and allDenied are the best over the whole answer; nowSaid and
 	// nowDenied over a window.
 	allSaid, allDenied, nowSaid, nowDenied []float64
-	best                                   []float64 // per phrasing, for one word
+	best                                   []float64 // per phrasing
+	firsts, lasts                          []int     // the best window of each phrasing
 	touched                                []int32
 	matches                                []match
 	negated                                []bool // per token of the answer
@@ -99,6 +104,10 @@ func (s *scratch) reset(q *compiled, n int) {
 	s.nowSaid = zeros(s.nowSaid, terms)
 	s.nowDenied = zeros(s.nowDenied, terms)
 	s.best = zeros(s.best, phrasings)
+	if cap(s.firsts) < phrasings {
+		s.firsts, s.lasts = make([]int, phrasings), make([]int, phrasings)
+	}
+	s.firsts, s.lasts = s.firsts[:phrasings], s.lasts[:phrasings]
 	s.touched = s.touched[:0]
 	if cap(s.matches) < len(q.criteria) {
 		s.matches = make([]match, len(q.criteria))
@@ -214,7 +223,7 @@ func (s *scratch) explain(q *compiled, w *word, precise []float64) {
 // out for the measure of the sample answer itself.
 func (s *scratch) score(q *compiled, withAligned bool) {
 	for c := range s.matches {
-		s.matches[c] = match{phrasing: -1}
+		s.matches[c] = match{phrasing: -1, nextPhrasing: -1}
 	}
 	if len(s.kept) == 0 {
 		return
@@ -255,12 +264,13 @@ func (s *scratch) score(q *compiled, withAligned bool) {
 	}
 	for p, score := range s.best {
 		m := &s.matches[q.phrasings[p].criterion]
-		if int32(p) != m.phrasing {
-			m.second = max(m.second, score)
+		if int32(p) != m.phrasing && score > m.second {
+			m.second, m.nextPhrasing = score, int32(p)
 		}
 	}
 	for c := range s.matches {
 		m := &s.matches[c]
+		m.best = m.score
 		if q.criteria[c].many {
 			m.score = (1-tune.second)*m.score + tune.second*m.second
 		}
@@ -296,11 +306,13 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precise, weigh
 	}
 	score += tune.cosine * min(common/math.Sqrt(size*ph.size), 1)
 	score = ph.share * (tune.window*score + (1-tune.window)*whole/ph.total)
-	s.best[p] = max(s.best[p], score)
+	if score > s.best[p] {
+		s.best[p], s.firsts[p], s.lasts[p] = score, first, last
+	}
 	if m := &s.matches[ph.criterion]; score > m.score {
 		*m = match{
 			score: score, first: first, last: last, phrasing: p,
-			denied: denied / ph.total, agreed: agreed / ph.total, recall: recall,
+			denied: denied / ph.total, agreed: agreed / ph.total, recall: recall, nextPhrasing: -1,
 		}
 	}
 }
