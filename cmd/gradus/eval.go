@@ -21,7 +21,7 @@ import (
 // evalFlags is what a caller may ask of gradus eval.
 type evalFlags struct {
 	set, predictions, by string
-	asJSON               bool
+	asJSON, robust       bool
 	worst, limit, rounds int
 	seed                 uint64
 	minAgreement         float64
@@ -43,7 +43,8 @@ func newEval(tty *terminal) *cobra.Command {
 			"With --predictions a run that was interrupted goes on where it ended.",
 		Example: "gradus eval gold.jsonl\n" +
 			"gradus eval gold.jsonl --judge model --predictions out.jsonl --worst 5\n" +
-			"gradus eval gold.jsonl --json --min-agreement 0.6",
+			"gradus eval gold.jsonl --json --min-agreement 0.6\n" +
+			"gradus eval gold.jsonl --robust",
 		Args: exactArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return runEval(cmd, tty, args[0], f) },
 	}
@@ -54,9 +55,10 @@ func newEval(tty *terminal) *cobra.Command {
 	flags.IntVar(&f.worst, "worst", 0, "show this many answers furthest from the human score")
 	flags.IntVar(&f.limit, "limit", 0, "grade only this many answers, spread over the questions")
 	flags.Float64Var(&f.minAgreement, "min-agreement", 0, "end with code 4 when Pearson (macro-F1 where people only said right or wrong) is less")
+	flags.BoolVar(&f.robust, "robust", false, "change the answers in ways whose effect is known, and say whether grades follow")
 	flags.StringVar(&f.by, "by", "", "what intervals draw: question or rows (default: question from 5 questions on)")
 	flags.IntVar(&f.rounds, "rounds", 2000, "draws behind the intervals; 0 for none")
-	flags.Uint64Var(&f.seed, "seed", 1, "seed of the draws")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed of the draws, and of --robust's changes")
 	return cmd
 }
 
@@ -64,6 +66,8 @@ func (f *evalFlags) check() error {
 	switch {
 	case f.by != "" && f.by != string(agreement.ByQuestion) && f.by != string(agreement.ByRow):
 		return usage(errors.New("--by must be question or rows"))
+	case f.robust && (f.predictions != "" || f.minAgreement != 0 || f.worst != 0):
+		return usage(errors.New("--robust compares grades with each other: --predictions, --min-agreement and --worst do not apply"))
 	case f.rounds < 0 || f.worst < 0 || f.limit < 0:
 		return usage(errors.New("--rounds, --worst and --limit count: none is below 0"))
 	}
@@ -98,6 +102,9 @@ func runEval(cmd *cobra.Command, tty *terminal, name string, f evalFlags) (err e
 			return err
 		}
 	}
+	if f.robust {
+		return f.runRobust(cmd, tty, filepath.Base(name), gold, options, progress)
+	}
 	if f.predictions != "" {
 		if options.File, err = eval.OpenFile(f.predictions); err != nil {
 			return usage(err)
@@ -125,6 +132,26 @@ func runEval(cmd *cobra.Command, tty *terminal, name string, f evalFlags) (err e
 		return err
 	}
 	return f.verdict(cmd, tty, report, out)
+}
+
+func (f *evalFlags) runRobust(cmd *cobra.Command, tty *terminal, name string, gold *eval.Gold, options eval.Options, progress *evalProgress) error {
+	report, err := eval.Robust(cmd.Context(), name, gold, options, f.seed)
+	progress.clear()
+	switch {
+	case errors.Is(err, eval.ErrGold):
+		return usage(fmt.Errorf("%s: %w", name, err))
+	case err != nil:
+		return err
+	}
+	if f.asJSON {
+		err = printJSON(tty.out, report)
+	} else {
+		err = report.Print(tty.out)
+	}
+	if err == nil && !report.Complete() {
+		return &exitError{exitIncomplete}
+	}
+	return err
 }
 
 // blame names the file that an error is about.
@@ -192,10 +219,15 @@ func (p *evalProgress) show(state eval.Progress) {
 	fmt.Fprintf(p.tty.err, "\r\x1b[K%s", progressLine(state))
 }
 
-func (p *evalProgress) end(out *eval.Outcome) {
+// clear takes the line away.
+func (p *evalProgress) clear() {
 	if p.shown {
 		fmt.Fprint(p.tty.err, "\r\x1b[K")
 	}
+}
+
+func (p *evalProgress) end(out *eval.Outcome) {
+	p.clear()
 	if out != nil && out.Progress.Total > 0 {
 		fmt.Fprintln(p.tty.err, progressLine(out.Progress))
 	}

@@ -96,19 +96,24 @@ func (p *printer) head(r *Report) {
 		}
 	}
 	p.f("\n")
-	if u := r.Usage; u.Calls > 0 {
-		p.f("%d calls, %d prompt tokens (%d cached), %d completion tokens", u.Calls, u.PromptTokens, u.CachedTokens, u.CompletionTokens)
-		if u.CostUSD != nil {
-			p.f(", $%.4f", *u.CostUSD)
-		}
-		p.f("\n")
-	}
+	p.usage(r.Usage)
 	if l := r.Latency; l != nil {
 		p.f("an answer took %s, one in twenty longer than %s\n", seconds(l.P50), seconds(l.P95))
 	}
 	if c.CriteriaUnmatched > 0 {
 		p.f("%d labelled criteria have no prediction\n", c.CriteriaUnmatched)
 	}
+}
+
+func (p *printer) usage(u Usage) {
+	if u.Calls == 0 {
+		return
+	}
+	p.f("%s, %d prompt tokens (%d cached), %d completion tokens", count(u.Calls, "call"), u.PromptTokens, u.CachedTokens, u.CompletionTokens)
+	if u.CostUSD != nil {
+		p.f(", $%.4f", *u.CostUSD)
+	}
+	p.f("\n")
 }
 
 func (p *printer) section(s *Section, named bool) {

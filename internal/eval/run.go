@@ -330,13 +330,7 @@ func prediction(t task, result grading.Result) (*Prediction, error) {
 		Review:              grade.Review.Reasons,
 		Judge:               grade.Provenance.Judge,
 		Model:               grade.Provenance.Model,
-		Usage: Usage{
-			Calls:            result.Usage.Calls,
-			PromptTokens:     result.Usage.PromptTokens,
-			CachedTokens:     result.Usage.CachedTokens,
-			CompletionTokens: result.Usage.CompletionTokens,
-			CostUSD:          result.Usage.CostUSD,
-		},
+		Usage:               usageOf(result),
 	}
 	if grade.Score != nil {
 		score := *grade.Score / 100
@@ -359,6 +353,16 @@ func prediction(t task, result grading.Result) (*Prediction, error) {
 		p.Confidence = sum / weight
 	}
 	return p, nil
+}
+
+func usageOf(r grading.Result) Usage {
+	return Usage{
+		Calls:            r.Usage.Calls,
+		PromptTokens:     r.Usage.PromptTokens,
+		CachedTokens:     r.Usage.CachedTokens,
+		CompletionTokens: r.Usage.CompletionTokens,
+		CostUSD:          r.Usage.CostUSD,
+	}
 }
 
 // cannotAssess is the verdict that leaves a criterion out.
