@@ -126,6 +126,18 @@ func TestTheMemoryCacheStaysWithinItsBound(t *testing.T) {
 	runtime.KeepAlive(m)
 }
 
+func TestTheMemoryCacheTurnsAwayWhatIsLargerThanItself(t *testing.T) {
+	t.Parallel()
+	m, err := newMemory(4<<10, time.Now)
+	require.NoError(t, err)
+	defer m.close()
+	k, later := grading.Key{Tenant: "acme", ID: "gr_a"}, time.Now().Add(time.Hour)
+	m.set(k, grading.RestoreRecord([]byte("small"), judge.Usage{}, nil), later)
+	require.NotNil(t, m.get(k))
+	m.set(k, grading.RestoreRecord(make([]byte, 10<<10), judge.Usage{}, nil), later)
+	require.Nil(t, m.get(k), "neither the new one nor the one it replaced")
+}
+
 // typicalRecord is a grade of some four kilobytes.
 func typicalRecord(t testing.TB, i int) *grading.Record {
 	t.Helper()

@@ -1,6 +1,13 @@
 package store
 
-import "github.com/gradus-ai/gradus/internal/grading"
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gradus-ai/gradus/internal/grading"
+)
 
 // Live reports whether the memory cache is believed without asking.
 func (s *Store) Live() bool { return s.live.Load() }
@@ -13,4 +20,24 @@ func (s *Store) Waiters(key grading.Key) int {
 		return f.waiters
 	}
 	return 0
+}
+
+// BeforeClaim runs fn once, before the store's next pipeline reaches Redis:
+// between a look that found nothing and the claim that follows it.
+func (s *Store) BeforeClaim(fn func()) {
+	s.shared.AddHook(&claimHook{fn: fn})
+}
+
+type claimHook struct {
+	once sync.Once
+	fn   func()
+}
+
+func (h *claimHook) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *claimHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h *claimHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h.once.Do(h.fn)
+		return next(ctx, cmds)
+	}
 }

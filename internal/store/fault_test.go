@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -43,8 +42,8 @@ func grades(t *testing.T, s *store.Store, name string, n int) time.Duration {
 
 func TestGradingGoesOnWhileRedisIsDead(t *testing.T) {
 	t.Parallel()
-	server := storetest.Start(t)
-	s := open(t, store.Config{URL: server.URL()})
+	server, prefix := storetest.Start(t), storetest.Prefix(t)
+	s := open(t, store.Config{URL: server.URL(), Prefix: prefix, Budget: budget})
 	fetch(t, s, key("kept"), makes(record(t, "kept"), new(atomic.Int32)), "kept", grading.Miss)
 	server.Kill9()
 
@@ -61,16 +60,15 @@ func TestGradingGoesOnWhileRedisIsDead(t *testing.T) {
 
 	server.Restart(t)
 	await(t, func() bool { return !s.Stats().Skipping && s.Live() }, "Redis is used again")
-	fetch(t, s, key("after"), makes(record(t, "after"), new(atomic.Int32)), "after", grading.Miss)
-	other := open(t, store.Config{URL: server.URL(), Prefix: "gradus:"})
-	_, err = other.Get(t.Context(), key("after"))
-	require.ErrorIs(t, err, grading.ErrNotFound, "another prefix")
+	other := open(t, store.Config{URL: server.URL(), Prefix: prefix})
+	fetch(t, other, key("after"), makes(record(t, "after"), new(atomic.Int32)), "after", grading.Miss)
+	fetch(t, s, key("after"), unwanted(t), "after", grading.Hit)
 }
 
 func TestWhatWasKeptSurvivesACrashOfRedis(t *testing.T) {
 	t.Parallel()
 	server := storetest.Start(t, "--appendfsync", "always")
-	s := open(t, store.Config{URL: server.URL(), MemoryBytes: 1})
+	s := open(t, store.Config{URL: server.URL(), MemoryBytes: 1, Budget: budget})
 	grades(t, s, "kept", 50)
 	secret, err := s.Secret(t.Context())
 	require.NoError(t, err)
@@ -129,10 +127,24 @@ func TestRedisThatHangsDuringAComputationDoesNotLoseTheGrade(t *testing.T) {
 	server.Resume()
 }
 
+func TestAGradeMadeWhileRedisWasDownIsSharedOnceItIsBack(t *testing.T) {
+	t.Parallel()
+	server, prefix := storetest.Start(t), storetest.Prefix(t)
+	s := open(t, store.Config{URL: server.URL(), Prefix: prefix, Budget: budget})
+	server.Kill9()
+	await(t, func() bool { return !s.Live() }, "it notices")
+	fetch(t, s, key("a"), func(context.Context) (*grading.Record, error) {
+		server.Restart(t)
+		await(t, func() bool { return !s.Stats().Skipping && s.Live() }, "Redis is back")
+		return record(t, "made"), nil
+	}, "made", grading.Miss)
+	fetch(t, open(t, store.Config{URL: server.URL(), Prefix: prefix}), key("a"), unwanted(t), "made", grading.Hit)
+}
+
 func TestAFollowerGoesOnAloneWhenRedisDies(t *testing.T) {
 	t.Parallel()
 	server := storetest.Start(t)
-	a, b := pair(t, server)
+	a, b := pair(t, server) // of the patient kind: the follower hears of the death by itself
 	begun, finish := make(chan struct{}), make(chan struct{})
 	var leader sync.WaitGroup
 	leader.Go(func() {
@@ -158,7 +170,7 @@ func TestAFollowerGoesOnAloneWhenRedisDies(t *testing.T) {
 func TestARedisThatRefusesWritesCostsOnlySharing(t *testing.T) {
 	t.Parallel()
 	server := storetest.Start(t)
-	s := open(t, store.Config{URL: server.URL()})
+	s := open(t, store.Config{URL: server.URL(), Budget: budget})
 	fetch(t, s, key("kept"), makes(record(t, "kept"), new(atomic.Int32)), "kept", grading.Miss)
 	require.NoError(t, server.Client(t).ConfigSet(t.Context(), "maxmemory", "1").Err())
 	grades(t, s, "full", 10)
@@ -188,7 +200,7 @@ func toxic(t *testing.T, p *toxiproxy.Proxy, spec string) {
 
 func TestASlowNetworkSlowsOnlyWithinTheBudget(t *testing.T) {
 	t.Parallel()
-	s, proxy := throughProxy(t, store.Config{Budget: 5 * time.Second})
+	s, proxy := throughProxy(t, store.Config{})
 	toxic(t, proxy, `{"type":"latency","attributes":{"latency":100}}`)
 	fetch(t, s, key("slow"), makes(record(t, "made"), new(atomic.Int32)), "made", grading.Miss)
 	require.Zero(t, s.Stats().Faults, "slow, and within the budget")
@@ -255,7 +267,7 @@ func TestAStoreClosesWhileRedisHangs(t *testing.T) {
 func TestWhatWasForgottenWhileCutOffIsForgottenOnReturn(t *testing.T) {
 	t.Parallel()
 	prefix := storetest.Prefix(t)
-	far, proxy := throughProxy(t, store.Config{Prefix: prefix})
+	far, proxy := throughProxy(t, store.Config{Prefix: prefix, Budget: budget})
 	near := open(t, store.Config{URL: storetest.Shared(t).URL(), Prefix: prefix})
 	fetch(t, far, key("a"), makes(record(t, "secret"), new(atomic.Int32)), "secret", grading.Miss)
 	proxy.Stop()
@@ -263,8 +275,7 @@ func TestWhatWasForgottenWhileCutOffIsForgottenOnReturn(t *testing.T) {
 	require.NoError(t, near.Forget(t.Context(), key("a")))
 	fetch(t, far, key("a"), unwanted(t), "secret", grading.Hit)
 	require.NoError(t, proxy.Start())
-	await(t, func() bool {
-		_, err := far.Get(t.Context(), key("a"))
-		return errors.Is(err, grading.ErrNotFound)
-	}, "it forgets")
+	await(t, far.Live, "it hears events again")
+	_, err := far.Get(t.Context(), key("a"))
+	require.ErrorIs(t, err, grading.ErrNotFound)
 }

@@ -44,6 +44,9 @@ func eachBackend(t *testing.T, test func(*testing.T, *store.Store)) {
 	}
 }
 
+// patient is the budget where a busy machine must not pass for a fault.
+const patient = 20 * time.Second
+
 // open opens a store with a key prefix of its own, and waits until it is ready
 // to believe its memory.
 func open(t testing.TB, cfg store.Config) *store.Store {
@@ -53,6 +56,9 @@ func open(t testing.TB, cfg store.Config) *store.Store {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Budget == 0 {
+		cfg.Budget = patient
 	}
 	s, err := store.Open(t.Context(), cfg)
 	require.NoError(t, err)
@@ -283,5 +289,34 @@ func TestTwoHundredAtOnceShareOneComputation(t *testing.T) {
 		require.EqualValues(t, 1, count.Load())
 		require.Equal(t, 1, tally[grading.Miss], "the cost is counted once")
 		require.Equal(t, callers-1, tally[grading.Shared]+tally[grading.Hit])
+	})
+}
+
+func TestManyShortRacesComputeEachGradeOnce(t *testing.T) {
+	t.Parallel()
+	eachBackend(t, func(t *testing.T, s *store.Store) {
+		r := record(t, "one")
+		for round := range 300 {
+			k := key(fmt.Sprint("round ", round))
+			var count, misses atomic.Int32
+			start := make(chan struct{})
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					<-start
+					_, source, err := s.Fetch(t.Context(), k, false, makes(r, &count))
+					if err != nil {
+						t.Error(err)
+					}
+					if source == grading.Miss {
+						misses.Add(1)
+					}
+				})
+			}
+			close(start)
+			all.Wait()
+			require.EqualValues(t, 1, count.Load())
+			require.EqualValues(t, 1, misses.Load())
+		}
 	})
 }
