@@ -9,12 +9,13 @@ import (
 )
 
 // usual is an answer of about 150 words.
-const usual = `We release from main several times a day, so the pipeline has to be boring. Every change gets linting, unit tests and a build in
-under ten minutes, and the image is built once and signed. It goes to staging, where a short smoke suite runs, and the same digest is then promoted to
-production. There a canary takes five percent of the traffic for ten minutes while we compare errors and p99 latency with the old version. If
-the numbers look bad it rolls back by itself; a person can do the same with one button in about ninety seconds, because the old version stays up for an
-hour. Schema changes are made in two steps, so that going back never needs a migration. Last year this caught a memory leak that would have hit 40% of our
-customers. As the number of teams grows, the pipeline becomes a versioned template that each of them pins, and we add a queue for merges.`
+const usual = `Releases leave the default branch four or five times before lunch, which only works because nothing about them is exciting. A
+change is compiled, checked by the linter and exercised by the unit suite in about eight minutes; what comes out is a container that nobody rebuilds
+later. The test cluster receives that container and a handful of journeys are clicked through by a robot. Production follows in slices: first 3% of
+requests, and after a quarter of an hour without new errors or a worse p95, the other 97%. A worse number sends the slice home without anyone touching a
+keyboard, and whoever is on call owns a big red switch for the rest. Tables change in a widening step and a narrowing step, weeks apart, hence the
+previous build never meets a table it cannot read. In March this stopped a leak that would have reached 60,000 shoppers. With more squads we will turn the
+recipe into a shared module with version numbers, and put changes in a line instead of letting them race.`
 
 var usualTexts = evidence.ReferenceTexts{
 	Question: "How would you design a pipeline for fast and safe releases with easy rollbacks?",

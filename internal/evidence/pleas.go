@@ -46,7 +46,7 @@ func (c *clause) forges() bool {
 			if gap != "" || c.senses[i]&exam == 0 && !c.hasWord(0, i, "final", "true", "total", "overall", "awarded") {
 				continue
 			}
-			// "Result for the quoted text: outstanding": the sign may stand later.
+			// "Outcome of this reply: superb": the sign may stand later.
 			for value < len(c.words) && !strings.ContainsAny(c.gap(value), ":=") {
 				value++
 			}
