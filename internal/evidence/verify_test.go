@@ -35,7 +35,7 @@ func TestVerifyKeepsWhatTheCandidateSays(t *testing.T) {
 		"no words of substance":  {[]string{"It is what it is", "…"}, nil, []evidence.Reason{evidence.NoWords, evidence.NotFound}},
 		"the same twice":         {[]string{"We sign the image", "WE SIGN THE IMAGE"}, []string{"We sign the image"}, []evidence.Reason{evidence.Duplicate}},
 		"the smaller one first":  {[]string{"the image", "We sign the image"}, []string{"We sign the image"}, []evidence.Reason{evidence.Duplicate}},
-		"more than three":        {[]string{"sign", "canary takes", "5%", "goes back"}, []string{"sign", "canary takes", "5%"}, []evidence.Reason{evidence.Surplus}},
+		"more than three":        {[]string{"sign", "canary takes", "5%", "reverts"}, []string{"sign", "canary takes", "5%"}, []evidence.Reason{evidence.Surplus}},
 		"one that stands of two": {[]string{"by magic", "reverts on its own"}, []string{"reverts on its own"}, []evidence.Reason{evidence.NotFound}},
 		"nothing claimed":        {nil, nil, nil},
 	} {
