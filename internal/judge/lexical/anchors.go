@@ -103,11 +103,11 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 			continue
 		}
 		n++
+		s.read(c, other, nil)
 		for l := range lengths {
-			keep, words := beginning(other, l)
-			c.lengths[l] += math.Log(words)
-			s.read(c, other, keep)
-			s.score(c, true)
+			sentences := [lengths]int{1, (len(s.kept) + 1) / 2, len(s.kept)}[l]
+			c.lengths[l] += math.Log(float64(other.Sentences[sentences-1].Last))
+			s.scoreFirst(c, true, sentences)
 			for k := range c.criteria {
 				g := s.matches[k].score
 				sums[l][k] += g
@@ -127,8 +127,11 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 		}
 		whole := cr.chance[lengths-1]
 		cr.spread = max(math.Sqrt(max(squares[lengths-1][k]/n-whole*whole, 0)), leastSpread)
-		cr.zero = max(tune.priorLow, whole+cr.spread, s.matches[k].score*tune.asked)
+		cr.zero = max(tune.priorLow, tune.bankw*(whole+cr.spread), s.matches[k].score*tune.asked)
 		cr.full = cr.zero + tune.priorFull - tune.priorLow
+		more := tune.perPhrasing * math.Log(float64(max(c.count(k), 1)))
+		cr.zero += more
+		cr.full += more
 	}
 	if len(sample.Sentences) == 0 {
 		return
@@ -152,18 +155,6 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 // lengths is how many lengths of text are measured: a sentence, about half of
 // an answer, and a whole one.
 const lengths = 3
-
-// beginning marks the sentences of the beginning of a document at length l,
-// and counts its words.
-func beginning(doc *text.Doc, l int) (keep []bool, words float64) {
-	n := len(doc.Sentences)
-	last := [lengths]int{1, (n + 1) / 2, n}[l]
-	keep = make([]bool, n)
-	for i := range last {
-		keep[i] = true
-	}
-	return keep, float64(doc.Sentences[last-1].Last)
-}
 
 // chanceAt is what a text of so many words (as logarithm) matches by chance.
 func (c *compiled) chanceAt(k int, words float64) float64 {
@@ -200,4 +191,15 @@ func common(a, b *text.Doc) float64 {
 		}
 	}
 	return shared / max(total, 1)
+}
+
+// count is the number of phrasings of a criterion.
+func (c *compiled) count(k int) int {
+	n := 0
+	for p := range c.phrasings {
+		if c.phrasings[p].criterion == int32(k) {
+			n++
+		}
+	}
+	return n
 }

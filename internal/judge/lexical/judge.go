@@ -171,7 +171,8 @@ func (q *compiled) places(s *scratch) []float64 {
 	for i := range q.criteria {
 		c := &q.criteria[i]
 		if !c.anchored {
-			out[i] = (s.matches[i].score - c.zero) / (c.full - c.zero)
+			ease := q.ease(s.matches[i].phrasing)
+			out[i] = (s.matches[i].score/ease - c.zero) / (c.full - c.zero)
 			continue
 		}
 		out[i] = (s.matches[i].score - q.chanceAt(i, length)) / c.spread
@@ -190,6 +191,16 @@ func (q *compiled) places(s *scratch) []float64 {
 		}
 	}
 	return out
+}
+
+// ease is what is asked for in a match with a phrasing, 1 or less: nobody says
+// everything that a long reference answer holds.
+func (q *compiled) ease(phrasing int32) float64 {
+	if phrasing < 0 {
+		return 1
+	}
+	n := float64(len(q.phrasings[phrasing].terms))
+	return min(max(1-tune.easeRate*math.Log(n/tune.easeFrom), 0.4), 1)
 }
 
 // brevity is the most that a criterion earns in an answer much shorter than

@@ -16,11 +16,16 @@ type term struct {
 	weight float64 // see vocabulary.weigh
 	size   float64 // letters, for the cosine
 	spell  spelling
+	// particular says how particular the word is, see specific.
+	particular float64
 }
 
 // vocabulary is all terms of a question, numbered from 0.
 type vocabulary struct {
-	terms   []term
+	terms []term
+	// sets are the bigram sets of the terms' spellings, side by side because
+	// every word of an answer is held against all of them.
+	sets    []uint64
 	byKey   map[string]int32
 	byClass map[int32][]int32
 	// demoted are the stems of the question's own text.
@@ -82,7 +87,8 @@ func (v *vocabulary) add(key string, weight float64, classes []int32) int32 {
 	}
 	id := int32(len(v.terms))
 	v.byKey[key] = id
-	v.terms = append(v.terms, term{key: key, weight: weight, size: float64(len(key)), spell: newSpelling(key)})
+	v.terms = append(v.terms, term{key: key, weight: weight, size: float64(len(key)), spell: newSpelling(key), particular: specific(key)})
+	v.sets = append(v.sets, v.terms[id].spell.set)
 	for _, c := range classes {
 		v.byClass[c] = append(v.byClass[c], id)
 	}
@@ -109,7 +115,7 @@ func (v *vocabulary) resemble(hits []hit, stem string, class text.Class, classes
 		for _, c := range classes {
 			for _, t := range v.byClass[c] {
 				if !found || t != exact {
-					s := min(own, specific(v.terms[t].key))
+					s := min(own, v.terms[t].particular)
 					hits = addHit(hits, first, hit{term: t, sim: tune.class + s*(tune.special-tune.class)})
 				}
 			}
@@ -135,11 +141,14 @@ func (v *vocabulary) resemble(hits []hit, stem string, class text.Class, classes
 	if !word.ascii {
 		return hits
 	}
-	for t := range v.terms {
-		other := &v.terms[t].spell
+	for t, set := range v.sets {
 		// The least Dice that counts without a common prefix is .7; with one,
 		// the first bigrams agree.
-		common := bits.OnesCount64(word.set & other.set)
+		common := bits.OnesCount64(word.set & set)
+		if common < 2 {
+			continue
+		}
+		other := &v.terms[t].spell
 		if !other.ascii || 20*common < 7*(word.n+other.n)-40 && (common < 4 || word.word[:4] != other.word[:4]) {
 			continue
 		}

@@ -36,16 +36,16 @@ type tuning struct {
 	class, anto                    float64
 	// denied is the share of a phrasing from which saying its opposite
 	// contradicts the criterion.
-	denied          float64
-	exp             float64
-	special, common float64
-	zero, full      float64
+	denied                                                  float64
+	exp                                                     float64
+	perPhrasing, bankw, easeRate, easeFrom, special, common float64
+	zero, full                                              float64
 }
 
 var tune = tuning{
-	demote: 0.25, denied: 0.4, exp: .35, second: .5, asked: 0.2, floor: 1, entry: 1.25, fuzz: .6, pitfall: .05, shrink: .7, neutral: 1.7, most: 1, class: .4, special: .9, common: 4.5, anto: .9,
+	demote: 0.25, denied: 0.4, exp: .35, second: .5, asked: 0.2, floor: 1, entry: 1.25, fuzz: .6, pitfall: .05, shrink: .7, neutral: 1.7, most: 1, perPhrasing: .06, bankw: .4, easeRate: .3, easeFrom: 8, class: .4, special: .9, common: 4.5, anto: .6,
 	recall: 0.5, fscore: 0.3, cosine: 0.2,
 	window:   0.6,
-	priorLow: 0.10, priorFull: 0.50,
+	priorLow: 0.15, priorFull: 0.52,
 	zero: 1.8, full: 3.5,
 }

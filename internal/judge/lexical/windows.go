@@ -161,10 +161,6 @@ func (s *scratch) read(q *compiled, doc *text.Doc, keep []bool) {
 				}
 			}
 		}
-		for t := range terms {
-			s.allSaid[t] = max(s.allSaid[t], s.said[at*terms+t])
-			s.allDenied[t] = max(s.allDenied[t], s.denied[at*terms+t])
-		}
 		s.kept = append(s.kept, k)
 	}
 }
@@ -222,21 +218,31 @@ func (s *scratch) explain(q *compiled, w *word, precise []float64) {
 // score finds the best match of every criterion. Aligned phrasings are left
 // out for the measure of the sample answer itself.
 func (s *scratch) score(q *compiled, withAligned bool) {
+	s.scoreFirst(q, withAligned, len(s.kept))
+}
+
+// scoreFirst does so for the first n kept sentences.
+func (s *scratch) scoreFirst(q *compiled, withAligned bool, n int) {
 	for c := range s.matches {
 		s.matches[c] = match{phrasing: -1, nextPhrasing: -1}
 	}
-	if len(s.kept) == 0 {
-		return
-	}
 	terms, phrasings := len(q.vocab.terms), len(q.phrasings)
+	clear(s.allSaid)
+	clear(s.allDenied)
+	for k := range n {
+		for t := range terms {
+			s.allSaid[t] = max(s.allSaid[t], s.said[k*terms+t])
+			s.allDenied[t] = max(s.allDenied[t], s.denied[k*terms+t])
+		}
+	}
 	for p := range s.best {
 		s.best[p] = -1
 	}
-	for first := range s.kept {
+	for first := range n {
 		copy(s.nowSaid, s.said[first*terms:(first+1)*terms])
 		copy(s.nowDenied, s.denied[first*terms:(first+1)*terms])
 		weight, size := s.kept[first].weight, s.kept[first].size
-		for last := first + 1; last <= min(first+q.reach, len(s.kept)); last++ {
+		for last := first + 1; last <= min(first+q.reach, n); last++ {
 			if last > first+1 {
 				row := (last - 1) * terms
 				for t := range terms {
