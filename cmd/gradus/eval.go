@@ -13,6 +13,7 @@ import (
 
 	"github.com/gradus-ai/gradus/internal/agreement"
 	"github.com/gradus-ai/gradus/internal/app"
+	"github.com/gradus-ai/gradus/internal/calibration"
 	"github.com/gradus-ai/gradus/internal/config"
 	"github.com/gradus-ai/gradus/internal/eval"
 	"github.com/gradus-ai/gradus/internal/grading"
@@ -20,11 +21,12 @@ import (
 
 // evalFlags is what a caller may ask of gradus eval.
 type evalFlags struct {
-	set, predictions, by string
-	asJSON, robust       bool
-	worst, limit, rounds int
-	seed                 uint64
-	minAgreement         float64
+	set, by                string
+	predictions, calibrate string
+	asJSON, robust         bool
+	worst, limit, rounds   int
+	seed                   uint64
+	minAgreement           float64
 }
 
 func newEval(tty *terminal) *cobra.Command {
@@ -55,6 +57,7 @@ func newEval(tty *terminal) *cobra.Command {
 	flags.IntVar(&f.worst, "worst", 0, "show this many answers furthest from the human score")
 	flags.IntVar(&f.limit, "limit", 0, "grade only this many answers, spread over the questions")
 	flags.Float64Var(&f.minAgreement, "min-agreement", 0, "end with code 4 when Pearson (macro-F1 where people only said right or wrong) is less")
+	flags.StringVar(&f.calibrate, "calibrate", "", "fit a correction for each question and write it to this file, if it helps on held-out answers (else code 4)")
 	flags.BoolVar(&f.robust, "robust", false, "change the answers in ways whose effect is known, and say whether grades follow")
 	flags.StringVar(&f.by, "by", "", "what intervals draw: question or rows (default: question from 5 questions on)")
 	flags.IntVar(&f.rounds, "rounds", 2000, "draws behind the intervals; 0 for none")
@@ -66,8 +69,8 @@ func (f *evalFlags) check() error {
 	switch {
 	case f.by != "" && f.by != string(agreement.ByQuestion) && f.by != string(agreement.ByRow):
 		return usage(errors.New("--by must be question or rows"))
-	case f.robust && (f.predictions != "" || f.minAgreement != 0 || f.worst != 0):
-		return usage(errors.New("--robust compares grades with each other: --predictions, --min-agreement and --worst do not apply"))
+	case f.robust && (f.predictions != "" || f.calibrate != "" || f.minAgreement != 0 || f.worst != 0):
+		return usage(errors.New("--robust compares grades with each other: --predictions, --calibrate, --min-agreement and --worst do not apply"))
 	case f.rounds < 0 || f.worst < 0 || f.limit < 0:
 		return usage(errors.New("--rounds, --worst and --limit count: none is below 0"))
 	}
@@ -122,7 +125,15 @@ func runEval(cmd *cobra.Command, tty *terminal, name string, f evalFlags) (err e
 	case err != nil:
 		return err
 	}
-	report := eval.NewReport(filepath.Base(name), gold, out, eval.Bootstrap{By: agreement.By(f.by), Rounds: f.rounds, Seed: f.seed}, f.worst)
+	draws := eval.Bootstrap{By: agreement.By(f.by), Rounds: f.rounds, Seed: f.seed}
+	report := eval.NewReport(filepath.Base(name), gold, out, draws, f.worst)
+	var noGain error
+	if f.calibrate != "" {
+		report.Calibrated, noGain = eval.Calibrate(gold, out, &options.Questions, draws, f.seed)
+		if noGain != nil && !errors.Is(noGain, eval.ErrNoGain) {
+			return noGain
+		}
+	}
 	if f.asJSON {
 		err = printJSON(tty.out, report)
 	} else {
@@ -131,7 +142,25 @@ func runEval(cmd *cobra.Command, tty *terminal, name string, f evalFlags) (err e
 	if err != nil {
 		return err
 	}
+	if f.calibrate != "" {
+		if noGain != nil {
+			fmt.Fprintf(tty.err, "%v: %s is not written\n", noGain, f.calibrate)
+			return &exitError{exitGate}
+		}
+		if err := writeCalibration(f.calibrate, report.Calibrated.File); err != nil {
+			return err
+		}
+	}
 	return f.verdict(cmd, tty, report, out)
+}
+
+func writeCalibration(name string, file *calibration.File) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return usage(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return file.Write(f)
 }
 
 func (f *evalFlags) runRobust(cmd *cobra.Command, tty *terminal, name string, gold *eval.Gold, options eval.Options, progress *evalProgress) error {

@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"internal/llm/openai":    {"internal/llm"},
 	"internal/grading":       {"internal/rubric", "internal/judge", "internal/evidence", "internal/text"},
 	"internal/probe":         {"internal/rubric", "internal/judge", "internal/text"},
-	"internal/eval":          {"internal/grading", "internal/rubric", "internal/agreement", "internal/text"},
+	"internal/eval":          {"internal/grading", "internal/rubric", "internal/agreement", "internal/calibration", "internal/text"},
 	"internal/store":         {"internal/grading", "internal/judge"},
 	"internal/server":        {"internal/api", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
 	"internal/app":           {"*"},

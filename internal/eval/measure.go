@@ -29,6 +29,7 @@ type pair struct {
 	score float64
 	// rounded is the score at the nearest point of the scale people used.
 	rounded float64
+	scale   agreement.Scale
 	words   int
 }
 
@@ -97,7 +98,7 @@ func join(rows []*Row, predictions map[string]*Prediction) *material {
 			u.rounded = agreement.Of(rounded)
 			m.pairs = append(m.pairs, pair{
 				row: r, p: p, group: group, human: r.Human(), score: *p.Score, rounded: rounded,
-				words: len(strings.Fields(r.Answer)),
+				scale: scales[r.MaxScore], words: len(strings.Fields(r.Answer)),
 			})
 		}
 		m.used = append(m.used, u)

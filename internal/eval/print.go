@@ -71,8 +71,10 @@ func (r *Report) Print(w io.Writer) error {
 		p.section(&r.Datasets[i], true)
 	}
 	p.worst(r.Worst)
-	_, err := io.WriteString(w, p.String())
-	return err
+	if _, err := io.WriteString(w, p.String()); err != nil || r.Calibrated == nil {
+		return err
+	}
+	return r.Calibrated.Print(w)
 }
 
 type printer struct{ strings.Builder }

@@ -46,6 +46,8 @@ type Report struct {
 	Datasets []Section `json:"datasets,omitempty"`
 	// Worst has the answers furthest from the human score, on request.
 	Worst []Disagreement `json:"worst,omitempty"`
+	// Calibrated is set where corrections were fitted.
+	Calibrated *Calibrated `json:"calibrated,omitempty"`
 }
 
 // Counts says what became of the answers. Scored, Abstained, Failed and
@@ -248,10 +250,7 @@ func datasets(rows []*Row) []string {
 func section(name string, rows []*Row, m *material, b Bootstrap) Section {
 	s := Section{Name: name, Answers: len(m.pairs), Questions: questions(rows), TwoWay: (&Gold{Rows: deref(rows)}).TwoWay()}
 	if b.By == "" {
-		b.By = agreement.ByQuestion
-		if s.Questions < fewQuestions {
-			b.By = agreement.ByRow
-		}
+		b.By = intervalsBy(s.Questions)
 	}
 	s.Intervals = b
 	group := func(p *pair) int { return p.group }
@@ -261,9 +260,17 @@ func section(name string, rows []*Row, m *material, b Bootstrap) Section {
 		s.Criteria = estimates(m.criteria, func(j *judged) int { return j.group }, b, criterionStatistics)
 	}
 	s.Humans = ceilings(m, b)
-	s.Calibration = calibration(m, b)
+	s.Calibration = confidenceOf(m, b)
 	s.Bands = byBand(m.pairs)
 	return s
+}
+
+// intervalsBy is what to draw for answers to so many questions.
+func intervalsBy(questions int) agreement.By {
+	if questions < fewQuestions {
+		return agreement.ByRow
+	}
+	return agreement.ByQuestion
 }
 
 func deref(rows []*Row) []Row {
@@ -281,7 +288,7 @@ const reviewShare = 0.15
 // calibrationBins is how many bins of equal mass the ECE takes.
 const calibrationBins = 10
 
-func calibration(m *material, b Bootstrap) Calibration {
+func confidenceOf(m *material, b Bootstrap) Calibration {
 	c := Calibration{}
 	for i := range m.pairs {
 		if !m.pairs[i].right() {

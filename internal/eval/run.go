@@ -89,7 +89,7 @@ type Prediction struct {
 	Judge string `json:"judge"`
 	Model string `json:"model,omitempty"`
 	Usage Usage  `json:"usage"`
-	// Run is the fingerprint of the run; see Fingerprint.
+	// Run is the fingerprint of the run; see Outcome.
 	Run string `json:"run"`
 }
 
@@ -107,8 +107,9 @@ type Outcome struct {
 	// cached.
 	Latencies []time.Duration
 	Progress  Progress
-	// Run is the fingerprint of the run.
-	Run string
+	// JudgeID names the judge; see the function. Run is the fingerprint of the
+	// run: the judge, the gold and how questions were made of it.
+	JudgeID, Run string
 }
 
 // hopeless is how many failures in a row, with no success before or between,
@@ -128,9 +129,10 @@ func Run(ctx context.Context, gold *Gold, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	out := &Outcome{Predictions: make(map[string]*Prediction)}
-	if out.Run, err = Fingerprint(ctx, gold, o); err != nil {
+	if out.JudgeID, err = JudgeID(ctx, o.Grader, o.Tenant, o.Judge); err != nil {
 		return nil, err
 	}
+	out.Run = fingerprint(gold, &o.Questions, out.JudgeID)
 	var earlier map[string]*Prediction
 	if o.File != nil {
 		if earlier, err = o.File.start(out.Run); err != nil {
@@ -192,34 +194,38 @@ func questionsOf(gold *Gold, qs *Questions) ([]*Asked, error) {
 	return out, errors.Join(faults...)
 }
 
-// Fingerprint is the digest of all that could change a run's predictions: the
-// gold file, how questions are made of it, and the judge with its model,
-// prompts and settings.
-func Fingerprint(ctx context.Context, gold *Gold, o Options) (string, error) {
+// JudgeID names a judge with its model, prompts and settings: all that could
+// change its grades apart from question and answer.
+func JudgeID(ctx context.Context, g Grader, tenant, judge string) (string, error) {
 	// The id of a grade covers everything about the judge. That of a blank
 	// answer costs nothing: no judge is asked.
-	probe, err := rubric.Inline(rubric.Question{ID: "fingerprint", Text: "-", Criteria: []rubric.Criterion{{ID: "c1", Statement: "-"}}})
+	nothing, err := rubric.Inline(rubric.Question{ID: "nothing", Text: "-", Criteria: []rubric.Criterion{{ID: "c1", Statement: "-"}}})
 	if err != nil {
 		return "", err
 	}
-	result, err := o.Grader.Grade(ctx, grading.Request{Tenant: o.Tenant, Question: probe, Judge: o.Judge})
+	result, err := g.Grade(ctx, grading.Request{Tenant: tenant, Question: nothing, Judge: judge})
 	if err != nil {
-		return "", fmt.Errorf("take the judge's fingerprint: %w", err)
+		return "", fmt.Errorf("identify the judge: %w", err)
 	}
 	grade, err := result.Record.Grade()
 	if err != nil {
 		return "", err
 	}
-	id := ""
-	if grade.ID != nil {
-		id = *grade.ID
+	if grade.ID == nil {
+		return "", errors.New("identify the judge: its grades have no id")
 	}
+	return *grade.ID, nil
+}
+
+// fingerprint is the digest of all that could change a run's predictions: the
+// gold file, how questions are made of it, and the judge.
+func fingerprint(gold *Gold, qs *Questions, judgeID string) string {
 	set := ""
-	if o.Questions.Set != nil {
-		set = o.Questions.Set.Digest()
+	if qs.Set != nil {
+		set = qs.Set.Digest()
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s\n%s\n", derivation, gold.Digest, set, id))
-	return "run_" + hex.EncodeToString(sum[:12]), nil
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s\n%s\n", derivation, gold.Digest, set, judgeID))
+	return "run_" + hex.EncodeToString(sum[:12])
 }
 
 type task struct {
