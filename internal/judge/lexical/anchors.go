@@ -20,10 +20,6 @@ const (
 	leastMatch = 0.12
 	// weakGap is the least distance between off-topic answers and the sample.
 	weakGap = 0.15
-	// leastSpread bounds the spread of chance matches from below.
-	leastSpread = 0.06
-	// pitfallSpan is the distance from no to full deduction.
-	pitfallSpan = 0.2
 	// ownSample is the share of common words from which an answer of the bank
 	// is taken for this question's own sample.
 	ownSample = 0.7
@@ -41,7 +37,7 @@ func (c *compiled) align(sample *text.Doc) [][]draft {
 		clear(keep)
 		keep[i] = true
 		s.read(c, sample, keep)
-		s.score(c, true)
+		s.score(c, len(s.rows), true)
 		scores[i] = make([]float64, len(c.criteria))
 		for k := range c.criteria {
 			scores[i][k] = s.matches[k].score
@@ -81,7 +77,7 @@ func (c *compiled) align(sample *text.Doc) [][]draft {
 		}
 		for _, i := range order[:min(len(order), alignedSentences)] {
 			sen := sample.Sentences[i]
-			out[k] = append(out[k], draft{doc: sample, first: sen.First, last: sen.Last, aligned: true, share: 1})
+			out[k] = append(out[k], draft{doc: sample, first: sen.First, last: sen.Last, aligned: true})
 		}
 	}
 	return out
@@ -105,9 +101,9 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 		n++
 		s.read(c, other, nil)
 		for l := range lengths {
-			sentences := [lengths]int{1, (len(s.kept) + 1) / 2, len(s.kept)}[l]
+			sentences := [lengths]int{1, (len(s.rows) + 1) / 2, len(s.rows)}[l]
 			c.lengths[l] += math.Log(float64(other.Sentences[sentences-1].Last))
-			s.scoreFirst(c, true, sentences)
+			s.score(c, sentences, true)
 			for k := range c.criteria {
 				g := s.matches[k].score
 				sums[l][k] += g
@@ -119,7 +115,7 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 		c.lengths[l] /= n
 	}
 	s.read(c, asked, nil)
-	s.score(c, true)
+	s.score(c, len(s.rows), true)
 	for k := range c.criteria {
 		cr := &c.criteria[k]
 		for l := range lengths {
@@ -127,9 +123,9 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 		}
 		whole := cr.chance[lengths-1]
 		cr.spread = max(math.Sqrt(max(squares[lengths-1][k]/n-whole*whole, 0)), leastSpread)
-		cr.zero = max(tune.priorLow, tune.bankw*(whole+cr.spread), s.matches[k].score*tune.asked)
-		cr.full = cr.zero + tune.priorFull - tune.priorLow
-		more := tune.perPhrasing * math.Log(float64(max(c.count(k), 1)))
+		cr.zero = max(priorZero, chanceShare*(whole+cr.spread), givenMatch*s.matches[k].score)
+		cr.full = cr.zero + priorFull - priorZero
+		more := perPhrasing * math.Log(float64(max(c.count(k), 1)))
 		cr.zero += more
 		cr.full += more
 	}
@@ -137,13 +133,13 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 		return
 	}
 	s.read(c, sample, nil)
-	s.score(c, false)
+	s.score(c, len(s.rows), false)
 	for k := range c.criteria {
 		cr := &c.criteria[k]
 		high := s.matches[k].score
 		if cr.Kind == rubric.Pitfall {
 			// The sample answer shows how close a good answer comes to it.
-			cr.zero = max(cr.zero, high) + tune.pitfall
+			cr.zero = max(cr.zero, high) + pitfallMargin
 			cr.full = cr.zero + pitfallSpan
 			continue
 		}
@@ -156,19 +152,18 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 // an answer, and a whole one.
 const lengths = 3
 
-// chanceAt is what a text of so many words (as logarithm) matches by chance.
-func (c *compiled) chanceAt(k int, words float64) float64 {
-	cr := &c.criteria[k]
-	if words <= c.lengths[0] {
-		return cr.chance[0] * max(words, 0) / c.lengths[0]
+// chanceAt is what a text of so many words (their logarithm) matches by chance.
+func (c *criterion) chanceAt(measured [lengths]float64, words float64) float64 {
+	if words <= measured[0] {
+		return c.chance[0] * words / measured[0]
 	}
 	for l := 1; l < lengths; l++ {
-		if words <= c.lengths[l] {
-			part := (words - c.lengths[l-1]) / (c.lengths[l] - c.lengths[l-1])
-			return cr.chance[l-1] + part*(cr.chance[l]-cr.chance[l-1])
+		if words <= measured[l] {
+			part := (words - measured[l-1]) / (measured[l] - measured[l-1])
+			return c.chance[l-1] + part*(c.chance[l]-c.chance[l-1])
 		}
 	}
-	return cr.chance[lengths-1]
+	return c.chance[lengths-1]
 }
 
 // common is the share of b's distinct content stems that a has.

@@ -102,11 +102,10 @@ type draft struct {
 	first, last int
 	statement   bool // written in the rubric's voice
 	aligned     bool
-	share       float64
 }
 
 func whole(doc *text.Doc) draft {
-	return draft{doc: doc, last: len(doc.Tokens), share: 1}
+	return draft{doc: doc, last: len(doc.Tokens)}
 }
 
 // draftsOf lists what a criterion's author wrote: statement, its alternatives,
@@ -169,16 +168,13 @@ var rubricWords = func() map[string]bool {
 	return out
 }()
 
-// rubricShare is what is left of the weight of a rubric word in a statement.
-const rubricShare = 0.2
-
 // phrase adds the phrasings of one criterion.
 func (c *compiled) phrase(of int32, drafts []draft) {
 	first := len(c.phrasings)
 	var us []unit
 	for _, d := range drafts {
 		marks := negations(nil, d.doc)
-		ph := phrasing{criterion: of, aligned: d.aligned, share: d.share, reach: longestWindow}
+		ph := phrasing{criterion: of, aligned: d.aligned, reach: longestWindow}
 		if n := d.doc.Tokens[d.last-1].Sentence - d.doc.Tokens[d.first].Sentence + 1; n > ph.reach {
 			ph.reach = n
 		}
@@ -200,7 +196,7 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 					most = max(most, x)
 				}
 			}
-			w = min(w, tune.entry*most)
+			w = min(w, entryShare*most)
 			if w == 0 {
 				w = 1
 			}
@@ -235,9 +231,9 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 		totals = append(totals, ph.total)
 	}
 	// Few words are matched by chance more easily than many.
-	if len(drafts) >= 4 && c.sampleWords > 0 {
+	if len(drafts) >= manyPhrasings && c.sampleWords > 0 {
 		c.criteria[of].many = true
-		typical := tune.floor * median(totals)
+		typical := median(totals)
 		for p := first; p < len(c.phrasings); p++ {
 			c.phrasings[p].total = max(c.phrasings[p].total, typical)
 		}

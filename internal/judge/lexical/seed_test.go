@@ -17,9 +17,6 @@ import (
 
 func shippedSet(t testing.TB) *rubric.Set {
 	file := filepath.Join("..", "..", "..", "rubrics", "lead-platform-engineer.yaml")
-	if f := os.Getenv("LPE"); f != "" {
-		file = f
-	}
 	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	set, err := rubric.Parse(file, raw)

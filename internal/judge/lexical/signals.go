@@ -1,6 +1,7 @@
 package lexical
 
 import (
+	"iter"
 	"strings"
 	"unicode/utf8"
 
@@ -16,25 +17,38 @@ type sign struct {
 }
 
 // detect looks for a form in the kept sentences of an answer.
-func detect(signal rubric.Signal, doc *text.Doc, kept []keptSentence) sign {
+func detect(signal rubric.Signal, doc *text.Doc, rows []row) sign {
 	switch signal {
 	case rubric.Quantified:
-		return bestSentence(doc, kept, quantity)
+		return bestSentence(doc, rows, quantity)
 	case rubric.OwnActions:
-		return ownActions(doc, kept)
+		return ownActions(doc, rows)
 	case rubric.PastEvent:
-		return bestSentence(doc, kept, pastEvent)
+		return bestSentence(doc, rows, pastEvent)
 	case rubric.Prioritised:
-		return prioritised(doc, kept)
+		return prioritised(doc, rows)
 	}
 	return sign{}
 }
 
-func bestSentence(doc *text.Doc, kept []keptSentence, strength func(doc *text.Doc, sentence int) float64) sign {
+// sentences yields the sentences of rows.
+func sentences(rows []row) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, r := range rows {
+			for i := r.first; i < r.last; i++ {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func bestSentence(doc *text.Doc, rows []row, strength func(doc *text.Doc, sentence int) float64) sign {
 	best := sign{}
-	for _, k := range kept {
-		if s := strength(doc, k.index); s > best.strength {
-			best = sign{s, k.index}
+	for i := range sentences(rows) {
+		if s := strength(doc, i); s > best.strength {
+			best = sign{s, i}
 		}
 	}
 	return best
@@ -127,12 +141,12 @@ func fromBefore(words []text.Token) bool {
 
 // ownActions looks for deeds told in the first person: two different ones are
 // enough. Where most is hypothetical, half is the most.
-func ownActions(doc *text.Doc, kept []keptSentence) sign {
+func ownActions(doc *text.Doc, rows []row) sign {
 	best := sign{}
 	deeds := map[string]bool{}
 	would := 0
-	for _, k := range kept {
-		words := doc.Words(k.index)
+	for sentence := range sentences(rows) {
+		words := doc.Words(sentence)
 		here := 0
 		for i := range words {
 			if words[i].Norm != "i" {
@@ -151,7 +165,7 @@ func ownActions(doc *text.Doc, kept []keptSentence) sign {
 			}
 		}
 		if here > 0 && best.strength == 0 {
-			best = sign{1, k.index}
+			best = sign{1, sentence}
 		}
 	}
 	switch {
@@ -194,12 +208,12 @@ func pastEvent(doc *text.Doc, sentence int) float64 {
 }
 
 // prioritised looks for words of order; two of them make a sequence.
-func prioritised(doc *text.Doc, kept []keptSentence) sign {
+func prioritised(doc *text.Doc, rows []row) sign {
 	best := sign{}
 	total, most := 0, 0
-	for _, k := range kept {
+	for sentence := range sentences(rows) {
 		here := 0
-		words := doc.Words(k.index)
+		words := doc.Words(sentence)
 		for i := range words {
 			if orderWords[words[i].Norm] {
 				here++
@@ -207,7 +221,7 @@ func prioritised(doc *text.Doc, kept []keptSentence) sign {
 		}
 		total += here
 		if here > most {
-			most, best.sentence = here, k.index
+			most, best.sentence = here, sentence
 		}
 	}
 	best.strength = min(float64(total)/3, 1)

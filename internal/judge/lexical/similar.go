@@ -2,12 +2,9 @@ package lexical
 
 import "unicode/utf8"
 
-// The similarities of words that are not equal (lexical.md's prototype).
+// Words too short to be alike but not equal, and too short for a typing error.
 const (
-	sameWord    = 0.95 // irregular forms of one word
-	oneTypo     = 0.9  // one edit apart, five letters or more
-	samePrefix  = 0.85
-	minLetters  = 4 // shorter words match only when equal
+	minLetters  = 4
 	typoLetters = 5
 )
 
@@ -50,7 +47,7 @@ func letters(a, b *spelling) float64 {
 	}
 	d := dice(a.word, b.word)
 	switch {
-	case prefix >= 5 && d >= tune.fuzz || prefix >= 4 && d >= max(0.6, tune.fuzz) && min(len(a.word), len(b.word)) >= 5:
+	case d >= 0.6 && (prefix >= 5 || prefix == 4 && min(len(a.word), len(b.word)) >= 5):
 		return min(samePrefix, d)
 	case d >= 0.7:
 		return 0.8 * d

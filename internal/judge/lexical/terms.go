@@ -71,11 +71,9 @@ func (v *vocabulary) weight(stem string, class text.Class) float64 {
 		general = min(max(math.Ln10*(8-frequencies().zipf(stem))/2, 0), 8)
 	}
 	w := (n*rare + generalDocs*general) / (n + generalDocs)
-	if tune.exp != 0 {
-		w = math.Pow(w, tune.exp)
-	}
+	w = math.Pow(w, flatten)
 	if v.demoted[stem] {
-		w *= tune.demote
+		w *= givenShare
 	}
 	return w
 }
@@ -104,24 +102,24 @@ type hit struct {
 }
 
 // resemble appends the terms that a word of the answer resembles.
-func (v *vocabulary) resemble(hits []hit, stem string, class text.Class, classes []int32) []hit {
-	first := len(hits)
+func (v *vocabulary) resemble(hits []hit, u *unit) []hit {
+	first, stem := len(hits), u.key
 	exact, found := v.byKey[stem]
 	if found {
 		hits = append(hits, hit{term: exact, sim: 1})
 	}
-	if len(classes) > 0 {
+	if len(u.classes) > 0 {
 		own := specific(stem)
-		for _, c := range classes {
+		for _, c := range u.classes {
 			for _, t := range v.byClass[c] {
 				if !found || t != exact {
 					s := min(own, v.terms[t].particular)
-					hits = addHit(hits, first, hit{term: t, sim: tune.class + s*(tune.special-tune.class)})
+					hits = addHit(hits, first, hit{term: t, sim: kinOfCommon + s*(kinOfRare-kinOfCommon)})
 				}
 			}
 		}
 	}
-	if class == text.Number {
+	if u.class == text.Number {
 		return hits
 	}
 	for _, o := range concepts().forms[stem] {
@@ -134,7 +132,7 @@ func (v *vocabulary) resemble(hits []hit, stem string, class text.Class, classes
 	}
 	for _, o := range concepts().opposites[stem] {
 		if t, ok := v.byKey[o]; ok {
-			hits = addHit(hits, first, hit{term: t, sim: tune.anto, opposite: true})
+			hits = addHit(hits, first, hit{term: t, sim: opposed, opposite: true})
 		}
 	}
 	word := newSpelling(stem)
@@ -228,5 +226,5 @@ func specific(key string) float64 {
 	if strings.IndexByte(key, ' ') >= 0 {
 		return 1
 	}
-	return min(max((tune.common-frequencies().zipf(key))/2, 0), 1)
+	return min(max((commonFrom-frequencies().zipf(key))/(commonFrom-rareFrom), 0), 1)
 }

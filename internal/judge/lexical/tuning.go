@@ -1,51 +1,86 @@
 package lexical
 
-// The constants of the method. Those of tune were set on human-scored answers,
-// split by question; the others are the prototype's.
+// The constants of the method, in one place because they were set together, on
+// human-scored answers to some 150 questions and on the probes of a question
+// set; each lies on a plateau. A change of any needs a new algorithmVersion.
+
+// How words weigh.
 const (
 	// generalDocs is how many documents the table of English counts for.
 	generalDocs = 300
-	// numberWeight is the general weight of a number.
+	// numberWeight is the rarity of a number.
 	numberWeight = 2.5
+	// flatten is the power of rarity that makes a weight. Short texts repeat
+	// nothing, so that rarity says less than in long ones.
+	flatten = 0.35
+	// givenShare is what is left of the weight of a word of the question: to say
+	// what was asked proves little.
+	givenShare = 0.25
+	// rubricShare is what is left of the weight of a word with which rubrics
+	// speak about answers, in a statement.
+	rubricShare = 0.2
 	// capMedians bounds a term's weight, in medians of its criterion, so that
-	// one rare word cannot decide.
+	// one rare word cannot decide; entryShare bounds the weight of an entry of
+	// several words, in that of its rarest.
 	capMedians = 3
-	// longestWindow is how many sentences a window holds at most.
-	longestWindow = 3
+	entryShare = 1.25
 )
 
-// tuning is the scalars that are tuned.
-type tuning struct {
-	// asked is the share of the match of the question itself below which there
-	// is no credit.
-	asked  float64
-	demote float64 // what is left of the weight of a word of the question
-	// recall, fscore and cosine blend how well a window matches a phrasing.
-	recall, fscore, cosine float64
-	// window is the share of the best window in a criterion's match; the rest
-	// is what the whole answer covers.
-	window float64
-	// priorLow and priorFull are the matches of credit 0 and 1 for a question
-	// that says too little of itself.
-	priorLow, priorFull float64
-	// An anchored criterion has credit 0 at low + zero·span, 1 at low +
-	// full·span, where span is share of the distance from low to high, at
-	// least minSpan.
-	second, floor, entry, fuzz     float64
-	pitfall, shrink, neutral, most float64
-	class, anto                    float64
-	// denied is the share of a phrasing from which saying its opposite
-	// contradicts the criterion.
-	denied                                                  float64
-	exp                                                     float64
-	perPhrasing, bankw, easeRate, easeFrom, special, common float64
-	zero, full                                              float64
-}
+// How alike words are, 0..1.
+const (
+	sameWord = 0.95 // irregular forms of one word
+	oneTypo  = 0.9  // one edit apart
+	// samePrefix is the most for words that share their beginning.
+	samePrefix = 0.85
+	// opposed is how well an opposite says the contrary.
+	opposed = 0.6
+	// kinOfCommon and kinOfRare are members of one concept class: what a common
+	// word means depends on its company, a rare one means one thing. rareFrom
+	// and commonFrom are the Zipf values in between.
+	kinOfCommon, kinOfRare = 0.4, 0.9
+	rareFrom, commonFrom   = 2.5, 4.5
+)
 
-var tune = tuning{
-	demote: 0.25, denied: 0.4, exp: .35, second: .5, asked: 0.2, floor: 1, entry: 1.25, fuzz: .6, pitfall: .05, shrink: .7, neutral: 1.7, most: 1, perPhrasing: .06, bankw: .4, easeRate: .3, easeFrom: 8, class: .4, special: .9, common: 4.5, anto: .6,
-	recall: 0.5, fscore: 0.3, cosine: 0.2,
-	window:   0.6,
-	priorLow: 0.15, priorFull: 0.52,
-	zero: 1.8, full: 3.5,
-}
+// How a window matches a phrasing.
+const (
+	longestWindow = 3 // sentences
+	// recallShare, fShare and cosineShare blend a window's score.
+	recallShare, fShare, cosineShare = 0.5, 0.3, 0.2
+	// windowShare is the share of the window; the rest is the whole answer.
+	windowShare = 0.6
+	// nextShare is the share of the second best phrasing, where there are
+	// manyPhrasings or more.
+	nextShare     = 0.5
+	manyPhrasings = 4
+	// deniedShare is the share of a phrasing from which to say the opposite
+	// contradicts the criterion.
+	deniedShare = 0.4
+)
+
+// Where credit begins and ends.
+const (
+	// zeroSigma and fullSigma are credit 0 and 1 in standard deviations above
+	// what is matched by chance, for a question with a sample answer.
+	zeroSigma, fullSigma = 1.8, 3.5
+	// liftShare of the mean over all criteria, above liftFrom, is added to each,
+	// at most liftMost either way: an answer to the point is believed sooner.
+	liftShare, liftFrom, liftMost = 0.7, 1.9, 1
+	// priorZero and priorFull are the matches of credit 0 and 1 for a question
+	// without a sample answer; chanceShare of what is matched by chance, and
+	// givenMatch of what the question itself matches, are a lower bound.
+	priorZero, priorFull    = 0.15, 0.54
+	chanceShare, givenMatch = 0.4, 0.2
+	// perPhrasing is added for more phrasings, by their logarithm.
+	perPhrasing = 0.06
+	// easeRate lowers what is asked of a match with a phrasing of more than
+	// easeFrom terms, by their logarithm, to no less than easeLeast.
+	easeRate, easeFrom, easeLeast = 0.25, 8, 0.4
+	// pitfallMargin and pitfallSpan place a pitfall above chance and the sample.
+	pitfallMargin, pitfallSpan = 0.05, 0.2
+	// leastSpread bounds the standard deviation of chance from below.
+	leastSpread = 0.06
+	// briefWords is the length up to which an answer is brief.
+	briefWords = 25
+	// leastCredit is the credit below which a criterion is missed.
+	leastCredit = 0.1
+)

@@ -1,0 +1,67 @@
+package lexical
+
+import (
+	"github.com/gradus-ai/gradus/internal/evidence"
+	"github.com/gradus-ai/gradus/internal/text"
+)
+
+// announced is the length, in words, up to which "here is the definition" only
+// announces one.
+const announced = 12
+
+// readable says which sentences of an answer are read: not lists of words, not
+// orders to the grader, not the question over again, nothing said before.
+func (q *compiled) readable(a *evidence.Answer) []bool {
+	stuffed, echoed := a.StuffedSentences(), q.reference.EchoedSentences(a)
+	in := evidence.Inspect(a, q.reference)
+	doc := a.Doc()
+	keep := make([]bool, len(doc.Sentences))
+	said := make(map[uint64]bool, len(doc.Sentences))
+	for i := range doc.Sentences {
+		words := doc.Words(i)
+		same := fingerprint(words)
+		keep[i] = !stuffed[i] && !echoed[i] && !said[same] && !announces(words) && !hidden(in, doc.Sentences[i])
+		said[same] = true
+	}
+	return keep
+}
+
+// hidden reports whether half of a sentence or more addresses the grader or
+// cannot be seen.
+func hidden(in evidence.Integrity, sentence text.Sentence) bool {
+	for _, span := range in.Spans {
+		if span.Flag != evidence.InstructionLike && span.Flag != evidence.HiddenText {
+			continue
+		}
+		covered := min(span.End, sentence.End) - max(span.Start, sentence.Start)
+		if 2*covered >= sentence.End-sentence.Start {
+			return true
+		}
+	}
+	return false
+}
+
+// announces reports whether a sentence names what an answer should hold in
+// place of saying it: "Here is the concrete example".
+func announces(words []text.Token) bool {
+	if len(words) < 3 || len(words) > announced || words[0].Norm != "here" {
+		return false
+	}
+	next := words[1].Norm
+	if next == "is" || next == "are" { // "here's" has lost its "is"
+		next = words[2].Norm
+	}
+	return next == "the" || next == "my" || next == "a" || next == "an"
+}
+
+// fingerprint is FNV-1a over the stems of a sentence, each with an end mark.
+func fingerprint(words []text.Token) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range words {
+		for k := range len(words[i].Stem) {
+			h = (h ^ uint64(words[i].Stem[k])) * 1099511628211
+		}
+		h = (h ^ 0xff) * 1099511628211
+	}
+	return h
+}
