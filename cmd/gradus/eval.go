@@ -41,6 +41,8 @@ func newEval(tty *terminal) *cobra.Command {
 			"criteria the reference answers are taken as one criterion: the first is its\n" +
 			"statement, the others say the same in other words; where there is one criterion,\n" +
 			"they are other words for it.\n\n" +
+			"Scores are compared as they are; QWK, exact and right/wrong after rounding to the\n" +
+			"scores people used. An answer is right from 75 % of the full score on.\n\n" +
 			"An answer that cannot be judged has no score; it is counted, never taken as 0.\n" +
 			"With --predictions a run that was interrupted goes on where it ended.",
 		Example: "gradus eval gold.jsonl\n" +
@@ -119,7 +121,7 @@ func runEval(cmd *cobra.Command, tty *terminal, name string, f evalFlags) (err e
 	switch {
 	case errors.Is(err, context.Canceled) && f.predictions != "" && out != nil:
 		fmt.Fprintf(tty.err, "interrupted: the same command goes on from %s\n", f.predictions)
-		return err
+		return &exitError{exitInterrupted}
 	case errors.Is(err, eval.ErrGold), errors.Is(err, eval.ErrOtherRun):
 		return usage(fmt.Errorf("%s: %w", f.blame(name, err), err))
 	case err != nil:

@@ -53,6 +53,9 @@ func (f Figure) String() string {
 	if !f.defined {
 		return "-"
 	}
+	if math.Abs(f.value) < 0.0005 {
+		return "0.000" // never "-0.000"
+	}
 	return strconv.FormatFloat(f.value, 'f', 3, 64)
 }
 

@@ -266,6 +266,7 @@ func TestAnUndefinedFigureIsNull(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out, &back))
 	require.Equal(t, agreement.Estimate{Value: agreement.Of(0.5)}, back)
 	require.Equal(t, "-", agreement.Figure{}.String())
+	require.Equal(t, "0.000", agreement.Of(-0.0001).String())
 	require.Equal(t, "0.500", agreement.Of(0.5).String())
 }
 

@@ -160,3 +160,32 @@ questions:
 		require.ErrorIs(t, err, eval.ErrGold)
 	}
 }
+
+// FuzzReadGold claims that whatever is accepted can be compared: every row has
+// an answer id of its own and a human score on its scale.
+func FuzzReadGold(f *testing.F) {
+	f.Add(`{"question":"Why?","answer":"x","human_score":1}` + "\n" + `{"question_no":2,"human_score":0.5,"max_score":2,"criteria":[{"id":"a","text":"b","label":1}]}`)
+	f.Add("\ufeff{\"answer_id\":\"line-2\",\"question\":\"?\",\"human_score\":0}\n{\"question\":\"?\",\"human_score\":0}")
+	f.Fuzz(func(t *testing.T, data string) {
+		gold, err := eval.ReadGold(strings.NewReader(data))
+		if err != nil {
+			require.ErrorIs(t, err, eval.ErrGold)
+			return
+		}
+		seen := make(map[string]bool)
+		for i := range gold.Rows {
+			r := &gold.Rows[i]
+			require.NotEmpty(t, r.AnswerID)
+			require.False(t, seen[r.AnswerID], r.AnswerID)
+			seen[r.AnswerID] = true
+			require.NotEmpty(t, r.QuestionID)
+			require.GreaterOrEqual(t, r.Human(), 0.0)
+			require.LessOrEqual(t, r.Human(), 1.0)
+			for _, label := range r.Labels {
+				require.GreaterOrEqual(t, label, 0.0)
+				require.LessOrEqual(t, label, 1.0)
+			}
+		}
+		require.Len(t, gold.Spread(1).Rows, 1)
+	})
+}

@@ -127,7 +127,11 @@ func (p *printer) section(s *Section, named bool) {
 		p.f("Nothing was scored.\n")
 		return
 	}
-	p.f("%-34s %8s   %s\n", "Scores", "", "95 % interval")
+	interval := ""
+	if s.Intervals.Rounds > 0 {
+		interval = strings.Repeat(" ", 40) + "95 % interval"
+	}
+	p.f("Scores%s\n", interval)
 	p.figures(s.Scores)
 	if len(s.Criteria) > 0 {
 		p.f("\nCriteria, %d judgements\n", s.CriterionJudgements)
@@ -168,9 +172,6 @@ func (p *printer) section(s *Section, named bool) {
 
 func (p *printer) figures(fs Figures) {
 	for _, f := range fs {
-		if !f.Value.Defined() {
-			continue
-		}
 		l := labels[f.Name]
 		show := func(v agreement.Figure) string { return v.String() }
 		if l.points {

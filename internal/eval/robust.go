@@ -151,7 +151,7 @@ func (s *suite) run(ctx context.Context, gold *Gold, asked []*Asked, seed uint64
 	close(rows)
 	workers.Wait()
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
 	}
 	for _, err := range failures {
 		if err != nil {

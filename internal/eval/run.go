@@ -119,10 +119,11 @@ const hopeless = 10
 // Run grades every answer of gold that the predictions file does not have yet.
 //
 // An answer that cannot be graded is a Failure and the run goes on; it is not
-// written to the file, so that the next run tries it again. The error is one
-// that ends the run: gold that makes no question, a file of another run, the
-// context's, or that nothing can be graded at all. Outcome is then what was
-// reached.
+// written to the file, so that the next run tries it again. When ctx ends, the
+// answers being graded are finished, for they are paid for, and no more are
+// begun. The error is one that ends the run: gold that makes no question, a
+// file of another run, the context's, or that nothing can be graded at all.
+// Outcome is then what was reached.
 func Run(ctx context.Context, gold *Gold, o Options) (*Outcome, error) {
 	asked, err := questionsOf(gold, &o.Questions)
 	if err != nil {
@@ -242,8 +243,8 @@ type runner struct {
 	success bool // something was graded
 }
 
-func (r *runner) grade(ctx context.Context, todo []task) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (r *runner) grade(caller context.Context, todo []task) error {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(caller))
 	defer cancel(nil)
 	tasks := make(chan task)
 	var workers sync.WaitGroup
@@ -258,14 +259,22 @@ func (r *runner) grade(ctx context.Context, todo []task) error {
 	}
 feed:
 	for _, t := range todo {
+		if caller.Err() != nil {
+			break // a select between two open ways takes either
+		}
 		select {
 		case tasks <- t:
 		case <-ctx.Done():
+			break feed
+		case <-caller.Done():
 			break feed
 		}
 	}
 	close(tasks)
 	workers.Wait()
+	if caller.Err() != nil {
+		return caller.Err() // whatever made the caller stop, it is no fault of the run
+	}
 	return context.Cause(ctx)
 }
 
