@@ -108,7 +108,7 @@ func markBefore(marks []bool, doc *text.Doc, from int) {
 }
 
 // takesBack reports whether sentence i denies the one before it as a whole:
-// "I wouldn't do any of that here", "None of this is how I work".
+// "I would touch none of it", "We never had any of these".
 func takesBack(doc *text.Doc, i int) bool {
 	words := doc.Words(i)
 	if len(words) > 14 {
