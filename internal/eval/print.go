@@ -213,11 +213,14 @@ func points(f agreement.Figure, signed bool) string {
 	case !ok:
 		return "-"
 	case signed:
-		return fmt.Sprintf("%+.1f", 100*v)
+		return fmt.Sprintf("%+.1f", tenth(100*v))
 	default:
 		return fmt.Sprintf("%.1f", 100*v)
 	}
 }
+
+// tenth rounds to what is shown, so that "-0.0" never is.
+func tenth(v float64) float64 { return math.Round(10*v)/10 + 0 }
 
 func seconds(s float64) string {
 	switch {

@@ -95,7 +95,7 @@ func (r *Robustness) Print(w io.Writer) error {
 		}
 		points := ""
 		if v, ok := f.Points.Value(); ok {
-			points = fmt.Sprintf("%+8.1f", v)
+			points = fmt.Sprintf("%+8.1f", tenth(v))
 			if f.Kind == Invariance {
 				points = fmt.Sprintf("%8s", fmt.Sprintf("±%.1f", v)) // by runes
 			}
