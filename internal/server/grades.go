@@ -47,7 +47,13 @@ func (s *Server) grade(c *gin.Context) error {
 	}
 	x.cache = string(result.Source)
 	c.Writer.Header()["X-Cache"] = []string{x.cache}
-	return writeGrade(c, result.Record, result.Usage, grading.Detail(req.Detail))
+	body, err := render(result.Record, result.Usage, grading.Detail(req.Detail))
+	if err != nil {
+		return err
+	}
+	c.Writer.Header()["Cache-Control"] = noStore
+	write(c, http.StatusOK, "application/json", body)
+	return nil
 }
 
 // question validates what decoding could not and finds or makes the question.
@@ -183,7 +189,14 @@ func (s *Server) kept(c *gin.Context) error {
 	}
 	x.cache = string(grading.Hit)
 	c.Writer.Header()["X-Cache"] = []string{x.cache}
-	return writeGrade(c, record, judge.Usage{}, detail)
+	body, err := render(record, judge.Usage{}, detail)
+	if err != nil {
+		return err
+	}
+	// A fresh grade replaces this one under the same id. Whoever keeps grades
+	// can ask whether that has happened; caches on the way are to keep none.
+	writeTagged(c, noStore, body)
+	return nil
 }
 
 // forget answers DELETE /v1/grades/{id}. Forgetting twice is not an error.
@@ -210,22 +223,21 @@ func gradeID(id string) bool {
 	return strings.IndexFunc(rest, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) < 0
 }
 
-// writeGrade answers with a grade. A grade in full that cost nothing now is
-// answered with the very bytes that are kept.
-func writeGrade(c *gin.Context, record *grading.Record, spent judge.Usage, detail grading.Detail) error {
-	body := record.JSON()
-	if (detail != "" && detail != grading.Full) || spent != (judge.Usage{}) {
-		grade, err := record.Grade()
-		if err != nil {
-			return err
-		}
-		if body, err = json.Marshal(grade.At(detail).With(spent)); err != nil {
-			return fmt.Errorf("encode grade: %w", err)
-		}
+// render is a grade as it is answered. A grade in full that cost nothing now is
+// the very bytes that are kept.
+func render(record *grading.Record, spent judge.Usage, detail grading.Detail) ([]byte, error) {
+	if (detail == "" || detail == grading.Full) && spent == (judge.Usage{}) {
+		return record.JSON(), nil
 	}
-	c.Writer.Header()["Cache-Control"] = noStore
-	write(c, http.StatusOK, "application/json", body)
-	return nil
+	grade, err := record.Grade()
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(grade.At(detail).With(spent))
+	if err != nil {
+		return nil, fmt.Errorf("encode grade: %w", err)
+	}
+	return body, nil
 }
 
 var noStore = []string{"no-store"}

@@ -80,6 +80,41 @@ func TestDetailIsAppliedOnTheWayOut(t *testing.T) {
 	require.Equal(t, string(record(judge.Usage{}).JSON()), string(full.body))
 }
 
+func TestUnchangedGradeIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	kept := record(judge.Usage{})
+	d.grader.find = func(grading.Key) (*grading.Record, error) { return kept, nil }
+	const path = "/v1/grades/" + someGrade
+	tags := map[string]string{}
+	for _, detail := range []string{"nudge", "hint", "full"} {
+		first := d.get(path + "?detail=" + detail)
+		tag := first.Header.Get("ETag")
+		require.NotEmpty(t, tag)
+		require.NotContains(t, tags, tag, "each detail is another representation")
+		tags[tag] = detail
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			again := d.send(method, path+"?detail="+detail, "", "If-None-Match: "+tag)
+			require.Equal(t, http.StatusNotModified, again.StatusCode, method)
+			require.Empty(t, again.body)
+			require.Equal(t, tag, again.Header.Get("ETag"))
+			require.Equal(t, "no-store", again.Header.Get("Cache-Control"), "no cache on the way keeps an answer's words")
+		}
+	}
+	before := d.get(path).Header.Get("ETag")
+	require.Equal(t, "full", tags[before], "full is the default")
+
+	grade, err := kept.Grade()
+	require.NoError(t, err)
+	fresh := *grade
+	fresh.Feedback.Summary = "Graded again."
+	kept, err = grading.NewRecord(fresh, true, nil)
+	require.NoError(t, err)
+	replaced := d.get(path, "If-None-Match: "+before)
+	require.Equal(t, http.StatusOK, replaced.StatusCode, "a fresh grade under the same id is news")
+	require.NotEqual(t, before, replaced.Header.Get("ETag"))
+}
+
 func TestOptionsReachTheGrader(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -125,9 +125,10 @@ func TestAccessLogHoldsNoTextOfCallers(t *testing.T) {
 	d.get("/v1/sets?x=" + secret)
 	d.get("/" + secret)
 	d.get("/v1/sets/" + secret)
+	d.send("X-"+secret, "/v1/sets", "")
 	log := d.log.String()
 	require.NotContains(t, log, secret)
-	require.Equal(t, 4, strings.Count(log, `"msg":"request"`))
+	require.Equal(t, 5, strings.Count(log, `"msg":"request"`))
 	first, _, _ := strings.Cut(log, "\n")
 	var line map[string]any
 	require.NoError(t, json.Unmarshal([]byte(first), &line))
@@ -152,6 +153,10 @@ func TestExchangesAreObserved(t *testing.T) {
 	e = <-seen
 	e.Took = 0
 	require.Equal(t, Exchange{Method: "GET", Status: 404, Problem: "not-found"}, e)
+	d.send("X-"+secret, "/v1/sets", "")
+	e = <-seen
+	e.Took = 0
+	require.Equal(t, Exchange{Method: "other", Status: 405, Problem: "method-not-allowed"}, e, "an invented method is no label")
 }
 
 func TestOtherHandlersAreMounted(t *testing.T) {

@@ -69,7 +69,7 @@ func (s *Server) finish(c *gin.Context, x *exchange) {
 	}
 	took := time.Since(x.start)
 	if s.cfg.Observe != nil {
-		s.cfg.Observe(Exchange{Method: c.Request.Method, Route: c.FullPath(), Status: status, Cache: x.cache, Problem: x.problem, Took: took})
+		s.cfg.Observe(Exchange{Method: known(c.Request.Method), Route: c.FullPath(), Status: status, Cache: x.cache, Problem: x.problem, Took: took})
 	}
 	ctx := c.Request.Context()
 	if !s.log.Enabled(ctx, slog.LevelInfo) {
@@ -78,7 +78,7 @@ func (s *Server) finish(c *gin.Context, x *exchange) {
 	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
-		slog.String("method", c.Request.Method),
+		slog.String("method", known(c.Request.Method)),
 		slog.String("route", c.FullPath()),
 		slog.Int("status", status),
 		slog.Int("bytes", max(c.Writer.Size(), 0)),
@@ -93,6 +93,17 @@ func (s *Server) finish(c *gin.Context, x *exchange) {
 		attrs = append(attrs, slog.String("problem", x.problem))
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
+}
+
+// known is a method as it may be counted and logged. A caller can invent any
+// number of others, and each would be a time series for as long as we run.
+func known(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	}
+	return "other"
 }
 
 // statusClientGone is logged, never sent, when the client left first.

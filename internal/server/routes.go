@@ -74,7 +74,7 @@ func (s *Server) endpoints() []endpoint {
 		}},
 		{method: http.MethodGet, path: "/v1/grades/{id}", serve: s.kept, doc: operation{
 			id: "getGrade", tag: "grades", summary: "Read a kept grade",
-			params: []param{paramGrade, paramDetail}, status: http.StatusOK, response: reflect.TypeFor[api.Grade](), graded: true,
+			params: []param{paramGrade, paramDetail}, status: http.StatusOK, response: reflect.TypeFor[api.Grade](), graded: true, tagged: true,
 			problems: []api.ProblemType{api.UnknownGrade, api.InvalidRequest, api.StoreUnavailable},
 		}},
 		{method: http.MethodDelete, path: "/v1/grades/{id}", serve: s.forget, doc: operation{

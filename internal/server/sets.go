@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -19,13 +18,11 @@ import (
 // listSets answers GET /v1/sets.
 func (s *Server) listSets(c *gin.Context) error {
 	sets := s.cfg.Library.Sets()
-	sum := sha256.New()
 	out := make([]api.SetSummary, len(sets))
 	for i, set := range sets {
 		out[i] = summary(set)
-		_, _ = io.WriteString(sum, out[i].Digest)
 	}
-	return writeTagged(c, hex.EncodeToString(sum.Sum(nil)), out)
+	return writeKeepable(c, out)
 }
 
 // oneSet answers GET /v1/sets/{set}.
@@ -37,8 +34,7 @@ func (s *Server) oneSet(c *gin.Context) error {
 	if err != nil {
 		return fmt.Errorf("find set: %w", err)
 	}
-	out := summary(set)
-	return writeTagged(c, out.Digest, out)
+	return writeKeepable(c, summary(set))
 }
 
 // oneQuestion answers GET /v1/sets/{set}/questions/{question}.
@@ -60,12 +56,10 @@ func (s *Server) oneQuestion(c *gin.Context) error {
 		return err
 	}
 	out := view(question)
-	tag := out.Digest
 	if sample {
 		out.SampleAnswer = question.SampleAnswer
-		tag += "+sample"
 	}
-	return writeTagged(c, tag, out)
+	return writeKeepable(c, out)
 }
 
 func summary(set *rubric.Set) api.SetSummary {
@@ -108,26 +102,32 @@ func view(q *rubric.Question) api.QuestionView {
 	return out
 }
 
-// shapeVersion is part of every entity tag: raise it when the JSON of sets or
-// questions changes, since their digests then stay the same.
-const shapeVersion = "1-"
-
-// writeTagged answers with JSON that a client may keep as long as it asks
+// writeKeepable answers with JSON that a client may keep as long as it asks
 // whether it still holds.
-func writeTagged(c *gin.Context, tag string, out any) error {
-	etag := `"` + shapeVersion + tag + `"`
-	c.Header("ETag", etag)
-	c.Header("Cache-Control", "private, no-cache")
-	if tagMatches(c.GetHeader("If-None-Match"), etag) {
-		c.Status(http.StatusNotModified)
-		return nil
-	}
+func writeKeepable(c *gin.Context, out any) error {
 	body, err := json.Marshal(out)
 	if err != nil {
 		return fmt.Errorf("encode reply: %w", err)
 	}
-	write(c, http.StatusOK, "application/json", body)
+	writeTagged(c, mayKeep, body)
 	return nil
+}
+
+var mayKeep = []string{"private, no-cache"}
+
+// writeTagged answers with JSON tagged by its bytes, or with 304 where the
+// client has them already.
+func writeTagged(c *gin.Context, caching []string, body []byte) {
+	sum := sha256.Sum256(body)
+	etag := `"` + hex.EncodeToString(sum[:16]) + `"` // half is beyond any accident
+	h := c.Writer.Header()
+	h.Set("ETag", etag)
+	h["Cache-Control"] = caching
+	if tagMatches(c.GetHeader("If-None-Match"), etag) {
+		c.Status(http.StatusNotModified)
+		return
+	}
+	write(c, http.StatusOK, "application/json", body)
 }
 
 // tagMatches is the weak comparison of RFC 9110, section 13.1.2.
