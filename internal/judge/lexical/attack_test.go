@@ -33,6 +33,7 @@ type attackTask struct {
 
 // TestAttacks prints what attacks on graders earn above what they deserve.
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	file := dataFile("attack-tasks.json")
 	if file == "" {
 		return
@@ -70,4 +71,5 @@ func TestAttacks(t *testing.T) {
 		}
 	}
 	t.Logf("%d above what is fair\n%s", over, out.String())
+	require.LessOrEqual(t, over, 3) // two are true statements followed by an attack that earns nothing
 }

@@ -47,7 +47,7 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 	for i := range q.criteria {
 		if c, cr := &q.criteria[i], &out[i]; c.Signal != "" {
 			cr.sign = detect(c.Signal, doc, s.rows)
-			cr.value = max(0.5*cr.value, cr.sign.strength*topical*(0.5+0.5*cr.value))
+			cr.value = min(max(0.5*cr.value, cr.sign.strength*topical*(0.5+0.5*cr.value)), brief)
 		}
 	}
 	return out

@@ -37,7 +37,7 @@ func TestGenerateFrequencies(t *testing.T) {
 	}
 	file, err := os.Open(*wordfreqFile)
 	require.NoError(t, err)
-	defer file.Close()
+	defer func() { require.NoError(t, file.Close()) }()
 	unzipped, err := gzip.NewReader(file)
 	require.NoError(t, err)
 	var raw bytes.Buffer

@@ -71,7 +71,7 @@ func (q *compiled) findings(a *evidence.Answer) []judge.Finding {
 }
 
 // verdict names a credit.
-func verdict(c *criterion, cr credit) (judge.Verdict, int) {
+func verdict(cr credit) (judge.Verdict, int) {
 	thousandths := int(math.Round(cr.value * judge.FullCredit))
 	switch {
 	case cr.contradicted:

@@ -20,7 +20,7 @@ const (
 func (q *compiled) finding(s *scratch, doc *text.Doc, i int, cr credit) judge.Finding {
 	c := &q.criteria[i]
 	f := judge.Finding{CriterionID: c.ID, Confidence: confidence(c, cr)}
-	f.Verdict, f.Credit = verdict(c, cr)
+	f.Verdict, f.Credit = verdict(cr)
 	if f.Verdict != judge.Missed {
 		f.Evidence = q.quotes(s, doc, &s.matches[i], cr.sign)
 		if len(f.Evidence) == 0 {

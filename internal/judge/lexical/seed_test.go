@@ -31,15 +31,20 @@ type seedRow struct {
 	HumanScore float64 `json:"human_score"`
 }
 
+// TestSeedAnswers grades answers of known quality to the shipped questions,
+// where they are at hand, and prints what they earn.
 func TestSeedAnswers(t *testing.T) {
+	t.Parallel()
 	set, j := shippedSet(t), New()
 	var rows []scored
+	kinds := map[string][]float64{}
 	var out strings.Builder
 	for _, r := range readRows[seedRow](t, "seed-answers.jsonl") {
 		q := set.Questions[r.QuestionNo-1]
 		findings := judged(t, j, q, r.Answer)
 		score := points(q, findings)
 		rows = append(rows, scored{q.ID, r.HumanScore, score / 100})
+		kinds[r.Kind] = append(kinds[r.Kind], score)
 		fmt.Fprintf(&out, "%2d %-9s human %.2f judge %5.1f  ", r.QuestionNo, r.Kind, r.HumanScore, score)
 		for i, f := range findings {
 			if f.Credit > 0 || f.Verdict == judge.Contradicted {
@@ -48,16 +53,36 @@ func TestSeedAnswers(t *testing.T) {
 		}
 		out.WriteString("\n")
 	}
-	if len(rows) > 0 {
-		t.Logf("pearson %.3f spearman %.3f per question %.3f\n%s", pearson(rows), spearman(rows), perQuestion(rows), out.String())
+	if len(rows) == 0 {
+		return
+	}
+	t.Logf("pearson %.3f spearman %.3f per question %.3f\n%s", pearson(rows), spearman(rows), perQuestion(rows), out.String())
+	require.GreaterOrEqual(t, pearson(rows), 0.8)
+	require.GreaterOrEqual(t, spearman(rows), 0.65)
+	mean := func(kind string) float64 {
+		sum := 0.0
+		for _, s := range kinds[kind] {
+			sum += s
+		}
+		return sum / float64(len(kinds[kind]))
+	}
+	require.Greater(t, mean("excellent"), mean("good"))
+	require.Greater(t, mean("good"), mean("partial"))
+	for _, low := range []string{"fluff", "wrong", "short", "negated", "stuffed"} {
+		require.Greater(t, mean("partial"), mean(low), low)
+	}
+	for _, low := range []string{"fluff", "wrong", "negated", "stuffed"} {
+		for _, s := range kinds[low] {
+			require.Less(t, s, 40.0, "%s is in the lowest band", low)
+		}
 	}
 }
 
 func TestShippedSetPassesItsProbes(t *testing.T) {
-	j := New()
-	report, err := probe.Run(t.Context(), shippedSet(t), probeGrader(j), probe.Options{})
+	t.Parallel()
+	report, err := probe.Run(t.Context(), shippedSet(t), probeGrader(New()), probe.Options{})
 	require.NoError(t, err)
-	t.Log("\n" + report.Text())
+	require.True(t, report.Passed(), "\n"+report.Text())
 }
 
 func probeGrader(j *Judge) probe.Grader {

@@ -80,6 +80,8 @@ var (
 	pastWords  = wordSet(`was were had happened broke crashed failed went stopped ago last once year`)
 	orderWords = wordSet(`first second third firstly secondly finally then next afterwards later before after last begin
 		start phase priority postpone postponed defer deferred p0 p1 week month day quarter`)
+	// cadence makes a rhythm of a number, not a result.
+	cadence    = wordSet(`every each`)
 	currencies = "$€£¥"
 )
 
@@ -90,10 +92,8 @@ func quantity(doc *text.Doc, sentence int) float64 {
 	measured, outcome := false, false
 	for i := range words {
 		w := &words[i]
-		if outcomeWords[w.Norm] {
-			outcome = true
-		}
-		if w.Class != text.Number && !numberWords[w.Norm] || isYear(w.Norm) || i == 0 && len(words) > 1 && listIndex(doc, w) {
+		outcome = outcome || outcomeWords[w.Norm]
+		if !counts(doc, words, i) {
 			continue
 		}
 		switch {
@@ -114,6 +114,19 @@ func quantity(doc *text.Doc, sentence int) float64 {
 		return 0.6
 	}
 	return 0
+}
+
+// counts reports whether the word at i is a number that could measure: not a
+// year, not the number of a list item, not a rhythm ("every ten minutes").
+func counts(doc *text.Doc, words []text.Token, i int) bool {
+	w := &words[i]
+	switch {
+	case w.Class != text.Number && !numberWords[w.Norm], isYear(w.Norm):
+		return false
+	case i == 0:
+		return len(words) == 1 || !listIndex(doc, w)
+	}
+	return !cadence[words[i-1].Norm]
 }
 
 func containsRune(set, s string) bool {

@@ -1,6 +1,9 @@
 package lexical
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Words too short to be alike but not equal, and too short for a typing error.
 const (
@@ -41,18 +44,31 @@ func letters(a, b *spelling) float64 {
 	if a.word[0] == b.word[0] && len(a.word) >= typoLetters && len(b.word) >= typoLetters && oneEdit(a.word, b.word) {
 		return oneTypo
 	}
+	if compared(a.word, b.word) || compared(b.word, a.word) {
+		return samePrefix
+	}
+	if min(len(a.word), len(b.word)) < typoLetters {
+		return 0
+	}
 	prefix := 0
 	for prefix < min(len(a.word), len(b.word)) && a.word[prefix] == b.word[prefix] {
 		prefix++
 	}
 	d := dice(a.word, b.word)
 	switch {
-	case d >= 0.6 && (prefix >= 5 || prefix == 4 && min(len(a.word), len(b.word)) >= 5):
+	case d >= 0.6 && prefix >= minLetters:
 		return min(samePrefix, d)
 	case d >= 0.7:
 		return 0.8 * d
 	}
 	return 0
+}
+
+// compared reports whether longer is the comparative or superlative of word,
+// which stemming leaves alone: "hard", "harder", "hardest".
+func compared(word, longer string) bool {
+	rest, found := strings.CutPrefix(longer, word)
+	return found && (rest == "er" || rest == "est")
 }
 
 // dice is the share of common bigrams.

@@ -61,10 +61,10 @@ const (
 const (
 	// zeroSigma and fullSigma are credit 0 and 1 in standard deviations above
 	// what is matched by chance, for a question with a sample answer.
-	zeroSigma, fullSigma = 1.8, 3.5
+	zeroSigma, fullSigma = 1.4, 3.5
 	// liftShare of the mean over all criteria, above liftFrom, is added to each,
 	// at most liftMost either way: an answer to the point is believed sooner.
-	liftShare, liftFrom, liftMost = 0.7, 1.9, 1
+	liftShare, liftFrom, liftMost = 1.3, 2, 1
 	// priorZero and priorFull are the matches of credit 0 and 1 for a question
 	// without a sample answer; chanceShare of what is matched by chance, and
 	// givenMatch of what the question itself matches, are a lower bound.
