@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -284,6 +285,44 @@ func requireDegraded(t *testing.T, resp response) {
 	require.Nil(t, g.ID)
 	require.NotNil(t, g.Score)
 	require.NotContains(t, string(resp.body), wordOfModel)
+}
+
+func TestAModelThatIsDownIsLeftAloneAndFoundAgain(t *testing.T) {
+	t.Parallel()
+	var up atomic.Bool
+	model := llmtest.New(t, llmtest.Always(func(llmtest.Request) llmtest.Step {
+		if up.Load() {
+			return generous
+		}
+		return llmtest.Status(http.StatusInternalServerError, "")
+	}))
+	r := serve(t, settings(model, ""))
+	const breaker = `gradus_model_breaker_open{model="first-model"}`
+	first, second := r.begin(t.Context(), asking(answer(t, "First."))), r.begin(t.Context(), asking(answer(t, "Second.")))
+	for _, p := range []posted{first, second} {
+		o := p.ends(t)
+		require.NoError(t, o.err)
+		o.refused(api.ModelUnavailable)
+	}
+	require.InDelta(t, 1, r.metric(breaker), 0)
+
+	calls := model.Calls()
+	third := r.post(asking(answer(t, "Third.")))
+	third.refused(api.ModelUnavailable)
+	require.True(t, between(1, 5)(third.retryAfter()), "as long as the model is left alone")
+	require.Equal(t, calls, model.Calls(), "nobody asks")
+	lenient := asking(answer(t, "Third."))
+	lenient.Fallback = api.JudgeLexical
+	requireDegraded(t, r.post(lenient))
+
+	up.Store(true)
+	var back response
+	until(t, "the model is asked again", func() bool {
+		back = r.post(asking(answer(t, "Third.")))
+		return back.status == http.StatusOK
+	})
+	requireWhole(t, back)
+	require.Zero(t, r.metric(breaker))
 }
 
 func TestAMisusedServiceAsksNoModel(t *testing.T) {
