@@ -25,7 +25,7 @@ func negations(marks []bool, doc *text.Doc) []bool {
 	clear(marks)
 	for i := range doc.Tokens {
 		if reach := denies(doc, i); reach > 0 {
-			if content := markFrom(marks, doc, i+reach); content <= 1 {
+			if content := markFrom(marks, doc, i+reach); content == 0 || content == 1 && fronted(doc, i) {
 				markBefore(marks, doc, i)
 			}
 		}
@@ -52,8 +52,13 @@ func denies(doc *text.Doc, i int) int {
 	switch {
 	case t.Negator:
 		switch next {
-		case "only", "just", "merely", "longer", "matter", "sure", "one":
-			return 0 // "not only", "no longer than", "no matter how"
+		case "only", "just", "merely", "matter", "sure", "one":
+			return 0 // "not only", "no matter how", "no one"
+		case "longer": // "no longer than" compares, "no longer" denies
+			if i+2 < len(doc.Tokens) && doc.Tokens[i+2].Norm == "than" {
+				return 0
+			}
+			return 2
 		}
 		return 1
 	case rejecters[t.Stem]:
@@ -83,6 +88,18 @@ func markFrom(marks []bool, doc *text.Doc, from int) (content int) {
 		marks[i] = true
 	}
 	return content
+}
+
+// fronted reports whether a pronoun stands shortly before a negation, as where
+// its object comes first: "surveys I don't trust".
+func fronted(doc *text.Doc, i int) bool {
+	for j := i - 1; j >= max(i-3, doc.Sentences[doc.Tokens[i].Sentence].First); j-- {
+		switch doc.Tokens[j].Norm {
+		case "i", "we", "they", "you", "he", "she":
+			return true
+		}
+	}
+	return false
 }
 
 // markBefore marks what a negation denies that stands before it, for want of

@@ -72,6 +72,7 @@ func TestWhatANegationReaches(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, denied string }{
 		{"We never set up canaries, but we had flags", "set canaries"},
+		{"The lamps are no longer connected", "connected"},
 		{"We did not deploy on Fridays", "deploy fridays"},
 		{"This was not only fast", ""},
 		{"It took no longer than a minute", ""},
