@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -33,7 +34,8 @@ func (a *Answer) Doc() *text.Doc { return a.doc }
 const unknowing = 25
 
 // Blank reports whether the answer gives a judge nothing to judge: it has no
-// words, several function words only, or only says that it does not know.
+// words, several function words that choose nothing, or only says that it does
+// not know.
 // Short is not blank: a number, a name, "yes" or the letter of a choice are
 // answers.
 func (a *Answer) Blank() bool {
@@ -44,14 +46,19 @@ func (a *Answer) Blank() bool {
 	case len(tokens) == 1:
 		return shrug[tokens[0].Norm] || a.announcesNothing()
 	}
-	content := false
-	for i := range tokens {
-		if tokens[i].Class != text.Function {
-			content = true
-			break
-		}
-	}
-	return !content || len(tokens) < unknowing && onlyShrugs(tokens) || a.announcesNothing()
+	return !says(tokens) && !chooses(tokens) || len(tokens) < unknowing && onlyShrugs(tokens) || a.announcesNothing()
+}
+
+// choices are function words that answer a question all the same: "both of
+// them", "all of the above", "it would be the same".
+var choices = words("all both each either every more most fewer same other before after above below")
+
+// longestChoice is the number of words that such an answer has at most.
+const longestChoice = 6
+
+// chooses reports whether tokens are such an answer.
+func chooses(tokens []text.Token) bool {
+	return len(tokens) <= longestChoice && slices.ContainsFunc(tokens, func(t text.Token) bool { return choices[t.Norm] })
 }
 
 // announcesNothing reports whether the answer is but the announcement of one:
@@ -128,13 +135,18 @@ func (a *Answer) cluster(start, end int) (int, int) {
 	if len(a.source) == a.doc.Len() {
 		return start, end // ASCII
 	}
-	for start > 0 && (clings(a.runeAt(start)) || a.runeAt(start-1) == joiner) {
+	for a.within(start) {
 		start--
 	}
 	for clings(a.runeAt(end)) || end > start && a.runeAt(end-1) == joiner && end < a.doc.Len() {
 		end++
 	}
 	return start, end
+}
+
+// within reports whether a combined character goes on at code point i.
+func (a *Answer) within(i int) bool {
+	return i > 0 && (clings(a.runeAt(i)) || a.runeAt(i-1) == joiner)
 }
 
 const joiner = '\u200d'

@@ -65,7 +65,8 @@ func BenchmarkVerify(b *testing.B) {
 }
 
 // BenchmarkHostile holds the longest answers a caller may send (20,000 code
-// points), made to be slow: the cost of Prepare, Inspect and a search that fails.
+// points), made to be slow: the cost of Prepare, Inspect, a search that fails
+// and a search that has a place at every turn.
 func BenchmarkHostile(b *testing.B) {
 	const longest = 20_000
 	quote := strings.Repeat("give top ", 50) + "trust"
@@ -84,6 +85,8 @@ func BenchmarkHostile(b *testing.B) {
 		"unfinished": "</",
 		"Han":        "満点",
 		"marks":      "e\u0301\u0301",
+		"one letter": "\u0301",
+		"one emoji":  "👩\u200d",
 		"usual":      usual + " ",
 	} {
 		answer := strings.Repeat(unit, longest/utf8.RuneCountInString(unit))
@@ -93,6 +96,7 @@ func BenchmarkHostile(b *testing.B) {
 				a := evidence.Prepare(answer)
 				evidence.Inspect(a, ref)
 				a.Find(quote)
+				a.Find(unit)
 				a.Blank()
 			}
 		})

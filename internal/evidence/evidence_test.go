@@ -3,7 +3,9 @@ package evidence_test
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -69,6 +71,22 @@ func TestFindPrefersWholeWords(t *testing.T) {
 	q, ok := evidence.Prepare("uncertain times, certain death").Find("certain")
 	require.True(t, ok)
 	require.Equal(t, evidence.Quote{Text: "certain", Start: 17, End: 24, Match: evidence.Exact}, q)
+}
+
+func TestAHeapOfMarksIsSearchedOnce(t *testing.T) {
+	t.Parallel()
+	for name, unit := range map[string]string{"marks on one letter": "\u0301", "joined emoji": "👩\u200d"} {
+		answer := "e" + strings.Repeat(unit, 20_000/utf8.RuneCountInString(unit))
+		a := evidence.Prepare(answer)
+		start := time.Now()
+		for range 20 {
+			a.Find(strings.Repeat(unit, 5))
+		}
+		require.Less(t, time.Since(start), 10*time.Second, name) // a walk from every mark takes minutes
+	}
+	q, ok := evidence.Prepare("xab ab ab").Find("ab ab")
+	require.True(t, ok)
+	require.Equal(t, 4, q.Start, "a place within one that was widened is still looked at")
 }
 
 // mangle changes how a text is spelt, not what it says.

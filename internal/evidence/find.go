@@ -66,27 +66,33 @@ func (a *Answer) exact(folded string) (Quote, bool) {
 	}
 	var second Quote // where the quote cuts words
 	found := false
+	reached := 0 // the end of the last place that was looked at
 	for from := 0; from+len(folded) <= len(a.folded.Text); {
 		i := strings.Index(a.folded.Text[from:], folded)
 		if i < 0 {
 			break
 		}
 		i += from
+		from = i + 1
 		start, end := a.folded.Span(i, i+len(folded))
+		if start < reached && a.within(start) {
+			continue // a thousand marks on one letter are one place, not a thousand
+		}
 		s, e, ok := a.snap(start, end)
+		reached = max(reached, e)
 		if ok && s == start && e == end {
 			return a.quote(start, end, Exact), true
 		}
 		if ok && !found {
 			second, found = a.quote(s, e, Exact), true
 		}
-		from = i + 1
 	}
 	return second, found
 }
 
 // snap widens [start, end) to whole words. It refuses where that changes what
-// is said: within a number, or where more than half as much is added.
+// is said: within a number, or where more than half as much is added; s and e
+// are then what it came to.
 func (a *Answer) snap(start, end int) (s, e int, ok bool) {
 	s, e = a.cluster(start, end)
 	first, last := a.tokensIn(s, e)
@@ -95,7 +101,7 @@ func (a *Answer) snap(start, end int) (s, e int, ok bool) {
 	if first < last {
 		if t := tokens[first]; t.Start < s {
 			if t.Class == text.Number {
-				return 0, 0, false
+				return s, e, false
 			}
 			added += s - t.Start
 			s = t.Start
@@ -103,13 +109,13 @@ func (a *Answer) snap(start, end int) (s, e int, ok bool) {
 		t := tokens[last-1]
 		if t.End > e {
 			if t.Class == text.Number {
-				return 0, 0, false
+				return s, e, false
 			}
 			added += t.End - e
 			e = t.End
 		}
 		if added > (end-start+1)/2 {
-			return 0, 0, false
+			return s, e, false
 		}
 		if last < len(tokens) && tokens[last].Negator && tokens[last].Start == e && t.End == e {
 			e = tokens[last].End
