@@ -35,7 +35,7 @@ const (
 	InstructionLike Flag = "instruction_like"
 	CopiedSample    Flag = "copied_sample"
 	QuestionEcho    Flag = "question_echo"
-	GuidanceEcho    Flag = "guidance_echo"
+	GuidanceEcho    Flag = "guidance_echo" // the rubric's other texts, too
 	KeywordStuffing Flag = "keyword_stuffing"
 	HiddenText      Flag = "hidden_text"
 )
@@ -71,7 +71,7 @@ type Reason string
 const (
 	NotFound    Reason = "not_found"   // the answer does not say this
 	NoWords     Reason = "no_words"    // it says nothing: signs or function words only
-	Echo        Reason = "echo"        // it repeats the question or the guidance
+	Echo        Reason = "echo"        // it repeats the question, the guidance or the rubric
 	Instruction Reason = "instruction" // it lies in text that looks like an instruction to the judge
 	Hidden      Reason = "hidden"      // it lies in hidden text
 	Stuffing    Reason = "stuffing"    // it lies in a heap of keywords

@@ -57,13 +57,19 @@ func (a *Answer) copied(ref *Reference) []Flagged {
 	return out
 }
 
-// echoes finds recited guidance, and an answer that mostly repeats its
-// question: most of it, not one of the choices it offers.
+// echoes finds recited guidance, an answer that is mostly made of the rubric's
+// texts, and one that mostly repeats its question: most of it, not one of the
+// choices it offers.
 func (a *Answer) echoes(ref *Reference) []Flagged {
 	var out []Flagged
 	tokens := a.doc.Tokens
 	for _, r := range ref.recited.runs(tokens) {
 		out = append(out, a.between(GuidanceEcho, r[0], r[1]))
+	}
+	if covered := ref.rubric.covered(tokens); covered >= copiedRuns && float64(covered) >= recital*float64(len(tokens)) {
+		for _, r := range ref.rubric.runs(tokens) {
+			out = append(out, a.between(GuidanceEcho, r[0], r[1]))
+		}
 	}
 	repeated := 0
 	var again []Flagged

@@ -7,6 +7,9 @@ import (
 // ReferenceTexts are the texts that come with a question. Empty ones are fine.
 type ReferenceTexts struct {
 	Question, Guidance, Sample string
+	// Rubric is the criteria in the words of their author, which a candidate can
+	// have read: statements, hints, phrases.
+	Rubric []string
 }
 
 // Lengths of the runs of words that show where text comes from.
@@ -21,10 +24,13 @@ const (
 	// sampleRun and guidanceRun are runs that two people seldom write alike.
 	sampleRun   = 5
 	guidanceRun = 8
+	// rubricRun is the run that counts against an answer made of the rubric's
+	// texts; some of its phrases are no longer.
+	rubricRun = 4
 	// shortestSample is the sample, in words, that can be told from common
 	// knowledge; copiedRuns are the runs that a copy shares with it at least.
 	shortestSample = 40
-	copiedRuns     = 12
+	copiedRuns     = 12 // of the rubric, too
 )
 
 // Shares, of words or runs of words.
@@ -33,6 +39,7 @@ const (
 	copiedShare = 0.6 // from which an answer is a copy of the sample
 	saidAgain   = 0.8 // of a sentence, from which it repeats the question
 	mostlyEcho  = 0.4 // of an answer, from which its repetitions are flagged
+	recital     = 0.5 // of an answer, from which it recites the rubric
 )
 
 // Reference is what is known of a question before any answer: the runs of
@@ -41,6 +48,7 @@ type Reference struct {
 	question, guidance grams           // runs of echoRun words
 	recited            grams           // runs of guidanceRun words of the guidance
 	sample             grams           // runs of sampleRun words; empty for a short sample
+	rubric             grams           // runs of rubricRun words of its texts that the sample does not have
 	asked              int             // words of the question
 	topic              map[string]bool // words and stems of question and guidance
 	attacks            bool            // the question is about attacks by text
@@ -55,6 +63,11 @@ func NewReference(texts ReferenceTexts) *Reference {
 		recited:  newGrams(guidance.Tokens, guidanceRun),
 		asked:    len(question.Tokens),
 		topic:    map[string]bool{},
+	}
+	r.rubric = newGrams(nil, rubricRun)
+	common := newGrams(sample.Tokens, rubricRun)
+	for _, t := range texts.Rubric {
+		r.rubric.add(text.Parse(t).Tokens, &common)
 	}
 	if len(sample.Tokens) >= shortestSample {
 		r.sample = newGrams(sample.Tokens, sampleRun)
@@ -134,12 +147,18 @@ type grams struct {
 
 func newGrams(tokens []text.Token, n int) grams {
 	g := grams{n: n, index: map[uint64]int32{}}
+	g.add(tokens, &grams{})
+	return g
+}
+
+// add takes in the runs of another text, except those of a text of no interest.
+func (g *grams) add(tokens []text.Token, except *grams) {
 	g.each(tokens, func(i int, id int32) {
-		if id < 0 {
-			g.index[hash(tokens[i:i+n])] = int32(len(g.index))
+		h := hash(tokens[i : i+g.n])
+		if _, found := except.index[h]; id < 0 && !found {
+			g.index[h] = int32(len(g.index))
 		}
 	})
-	return g
 }
 
 // each visits every run of n tokens with its number in the text of g, or -1.

@@ -6,7 +6,8 @@ import "github.com/gradus-ai/gradus/internal/text"
 const mostQuotes = 3
 
 // Verify looks up the quotes that a judge claims and keeps those that count:
-// at most three, found in the answer, with words of the candidate's own, and
+// at most three, found in the answer, with words of the candidate's own (a
+// question said again is cut off from what answers it), and
 // not out of hidden text, an instruction to the judge or a heap of keywords
 // (words that say nothing of each other prove nothing). A quote within another
 // is dropped for it. kept is never nil and stands in the judge's order.
@@ -20,7 +21,16 @@ claims:
 			drop(claim, NotFound)
 			continue
 		}
-		if reason := a.refuse(ref, in, q); reason != "" {
+		reason := a.refuse(ref, in, q)
+		if reason == Echo {
+			// The question said again and then answered: the answer counts.
+			if own, ok := a.own(ref, q); ok {
+				if refused := a.refuse(ref, in, own); refused == "" {
+					q, reason = own, ""
+				}
+			}
+		}
+		if reason != "" {
 			drop(claim, reason)
 			continue
 		}
@@ -54,7 +64,7 @@ func (a *Answer) refuse(ref *Reference, in Integrity, q Quote) Reason {
 	if len(words) == 0 {
 		return NoWords
 	}
-	if ref.Echoed(words) >= echoShare {
+	if ref.Echoed(words) >= echoShare || float64(in.overlap(GuidanceEcho, q)) >= echoShare*float64(q.End-q.Start) {
 		return Echo
 	}
 	if in.overlap(InstructionLike, q)*2 >= q.End-q.Start {
@@ -67,6 +77,51 @@ func (a *Answer) refuse(ref *Reference, in Integrity, q Quote) Reason {
 		return Stuffing
 	}
 	return ""
+}
+
+// fewestOwn is the number of content words that an answer in the question's own
+// words adds at least.
+const fewestOwn = 2
+
+// own is what a quote says beyond the question and the guidance, where that
+// opens or ends a sentence: "replication and partitioning" of "The two modes
+// are replication and partitioning".
+func (a *Answer) own(ref *Reference, q Quote) (Quote, bool) {
+	first, last := a.tokensIn(q.Start, q.End)
+	words := a.doc.Tokens[first:last]
+	echoed := make([]bool, len(words))
+	for _, g := range []*grams{&ref.question, &ref.guidance} {
+		for _, run := range g.runs(words) {
+			for i := run[0]; i < run[1]; i++ {
+				echoed[i] = true
+			}
+		}
+	}
+	from, to := 0, 0 // the longest stretch so far
+	for i := 0; i < len(words); i++ {
+		end := i
+		for end < len(words) && !echoed[end] && words[end].Sentence == words[i].Sentence {
+			end++
+		}
+		s := a.doc.Sentences[words[i].Sentence]
+		if end-i > to-from && (first+i == s.First || first+end == s.Last) {
+			from, to = i, end
+		}
+		i = max(i, end-1)
+	}
+	for from < to && words[from].Class == text.Function {
+		from++
+	}
+	content := 0
+	for i := from; i < to; i++ {
+		if words[i].Class != text.Function {
+			content++
+		}
+	}
+	if content < fewestOwn {
+		return Quote{}, false
+	}
+	return a.quote(words[from].Start, words[to-1].End, q.Match), true
 }
 
 // says reports whether any word is more than a function word.

@@ -79,6 +79,64 @@ func TestShortAnswersCanBeQuoted(t *testing.T) {
 	}
 }
 
+func TestAQuestionSaidAgainIsCutOffFromItsAnswer(t *testing.T) {
+	t.Parallel()
+	ref := evidence.NewReference(evidence.ReferenceTexts{
+		Question: "Name the two modes of control plane distribution and say why they differ from the data plane.",
+		Guidance: "Look for a copy of the whole state on every controller.",
+	})
+	for quote, want := range map[string]string{
+		"The two modes of control plane distribution are replication and partitioning.": "replication and partitioning",
+		"Sharding decides the two modes of control plane distribution":                  "Sharding decides",
+		"the two modes of control plane distribution":                                   "",
+		"It is the two modes of control plane distribution.":                            "",
+		"They keep a copy of the whole state on every controller":                       "",
+	} {
+		a := evidence.Prepare("First of all. " + quote + "\nThat is it.")
+		kept, dropped := evidence.Verify(a, ref, evidence.Inspect(a, ref), []string{quote})
+		if want == "" {
+			require.Empty(t, kept, quote)
+			require.Equal(t, evidence.Echo, dropped[0].Reason)
+			continue
+		}
+		require.Len(t, kept, 1, "%q: %v", quote, dropped)
+		require.Equal(t, want, kept[0].Text)
+		require.Equal(t, want, a.Doc().Slice(kept[0].Start, kept[0].End))
+	}
+}
+
+func TestARubricRecitedProvesNothing(t *testing.T) {
+	t.Parallel()
+	texts := evidence.ReferenceTexts{
+		Question: "How do you run a major incident?",
+		Rubric: []string{
+			"Names a commander and says who writes the updates", "Restores service before the cause is looked for",
+			"Holds a review that asks what in the system allowed the fault", "put one person in command of it",
+		},
+		Sample: "We put one person in command of it.",
+	}
+	ref := evidence.NewReference(texts)
+	verify := func(answer string) (evidence.Integrity, []evidence.Quote) {
+		a := evidence.Prepare(answer)
+		in := evidence.Inspect(a, ref)
+		kept, _ := evidence.Verify(a, ref, in, []string{answer})
+		return in, kept
+	}
+	in, kept := verify(strings.Join(texts.Rubric[:3], ". ") + ".")
+	require.Equal(t, []evidence.Flag{evidence.GuidanceEcho}, in.Flags)
+	require.Empty(t, kept)
+
+	for _, honest := range []string{
+		"We put one person in command of it.", // the sample's words are no recital
+		"Names a commander and says who writes the updates",
+		"I named a commander and said who writes the updates. We restored service first; only then came the cause. A week later we held a review and asked what in the system let the fault through.",
+	} {
+		in, kept := verify(honest)
+		require.Empty(t, in.Flags, honest)
+		require.Len(t, kept, 1, honest)
+	}
+}
+
 func TestQuotesOutOfHiddenTextDoNotCount(t *testing.T) {
 	t.Parallel()
 	a := evidence.Prepare("We test. \u202eyranac a esu eW\u202c A stray\u200b sign is forgiven.")
@@ -93,7 +151,7 @@ func TestBlank(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{
 		"", "  \n\t", "...", "?", "—", "🙂", "\u200b", "I don't know", "i dont know", "I do not know the answer to this, sorry.", "No idea!", "idk", "Skip", "n/a",
-		"I'm not sure, I never learned this.", "I can’t answer this question.", "Sorry, I have no experience with this topic.", "it is what it", "Answer:",
+		"I'm not sure, I never learned this.", "I can’t answer this question.", "It is up to you.", "Sorry, I have no experience with this topic.", "it is what it", "Answer:",
 		"Thought process:", "Let me think this through step by step.", "I forgot.",
 	} {
 		require.True(t, evidence.Prepare(answer).Blank(), "%q", answer)
@@ -102,6 +160,7 @@ func TestBlank(t *testing.T) {
 		"4", "TCP", "yes", "no", "T", "A", "القاهرة", "פריז", "मुझे नहीं पता", "東京", "=> 4 m/s^2", "{{ .Name }}", "none", "Never", "not me",
 		"I don't know much, but a canary limits the damage.", "I did not learn this chapter. I only know that plants need light and chlorophyll.",
 		"Skip lists", "No idea is safe from review", "I would not know without measuring p99 first",
+		"all of the above", "Both of them.", "It would be the same", "before", "It will be more",
 		"I don't know " + strings.Repeat("and neither does anybody else in the whole team ", 4),
 	} {
 		require.False(t, evidence.Prepare(answer).Blank(), "%q", answer)

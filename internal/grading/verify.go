@@ -35,7 +35,7 @@ func (s *shelf) of(q *rubric.Question) *prepared {
 		return p
 	}
 	p := &prepared{
-		reference:  evidence.NewReference(evidence.ReferenceTexts{Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer}),
+		reference:  evidence.NewReference(judge.ReferenceTexts(q)),
 		vocabulary: sync.OnceValue(func() *vocabulary { return newVocabulary(q) }),
 	}
 	s.cache.Set(digest, p)

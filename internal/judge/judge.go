@@ -61,6 +61,24 @@ type Task struct {
 	Answer string
 }
 
+// severalCriteria is the number of criteria from which a rubric describes
+// answers. A lone one may be nothing but the right answer, and who gives that
+// recites nothing.
+const severalCriteria = 3
+
+// ReferenceTexts are the texts of a question that an answer is held against.
+func ReferenceTexts(q *rubric.Question) evidence.ReferenceTexts {
+	texts := evidence.ReferenceTexts{Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer}
+	if len(q.Criteria) < severalCriteria {
+		return texts
+	}
+	for _, c := range q.Criteria {
+		texts.Rubric = append(texts.Rubric, c.Statement, c.Partial, c.Hint)
+		texts.Rubric = append(texts.Rubric, c.Phrases...)
+	}
+	return texts
+}
+
 // Finding is what a judge says of one criterion.
 type Finding struct {
 	CriterionID string

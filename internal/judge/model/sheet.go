@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/gradus-ai/gradus/internal/evidence"
+	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
@@ -27,7 +28,7 @@ type criterion struct {
 }
 
 func newSheet(q *rubric.Question) *sheet {
-	texts := evidence.ReferenceTexts{Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer}
+	texts := judge.ReferenceTexts(q)
 	s := &sheet{reference: evidence.NewReference(texts), criteria: make([]criterion, len(q.Criteria))}
 	anchors := make([]*evidence.Anchors, len(q.Criteria))
 	for i, c := range q.Criteria {
