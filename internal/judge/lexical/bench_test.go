@@ -46,7 +46,7 @@ func BenchmarkCompile(b *testing.B) {
 func BenchmarkCompileInline(b *testing.B) {
 	q, err := rubric.Inline(rubric.Question{
 		Text:     "What is the difference between a process and a thread?",
-		Criteria: []rubric.Criterion{{ID: "a", Statement: "Says that a process has its own address space"}, {ID: "b", Statement: "Says that threads share memory"}},
+		Criteria: []rubric.Criterion{{ID: "a", Statement: "Says that each process sees memory of its own"}, {ID: "b", Statement: "Says that threads share memory"}},
 	})
 	if err != nil {
 		b.Fatal(err)

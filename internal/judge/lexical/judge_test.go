@@ -95,7 +95,7 @@ func TestTextWithoutSubstanceEarnsNothing(t *testing.T) {
 
 func TestShortIsNotBlank(t *testing.T) {
 	t.Parallel()
-	tone := inline(t, "What is the tone of the passage?", "The tone is hopeful and optimistic")
+	tone := inline(t, "How does the closing chapter feel?", "It feels hopeful and optimistic")
 	require.Positive(t, finding(t, tone, "c1", "hopeful").Credit)
 	require.Positive(t, finding(t, tone, "c1", "Optimistic, I would say.").Credit)
 	require.Zero(t, finding(t, tone, "c1", "angry").Credit)
