@@ -71,7 +71,7 @@ func exitCode(err error) int {
 		return quiet.code
 	case errors.As(err, &bad), errors.As(err, &invalid),
 		errors.Is(err, rubric.ErrInvalid), errors.Is(err, rubric.ErrNotFound),
-		errors.Is(err, grading.ErrNoModel), errors.Is(err, app.ErrChooseModel),
+		errors.Is(err, grading.ErrNoModel), errors.Is(err, app.ErrChooseModel), errors.Is(err, app.ErrSetting),
 		strings.HasPrefix(err.Error(), "unknown command"): // cobra has no type for it
 		return exitUsage
 	case errors.Is(err, context.Canceled):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,12 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/app"
 	"github.com/gradus-ai/gradus/internal/grading"
 )
-
-// maxAnswer is the longest answer graded, in code points: the same as over HTTP.
-const maxAnswer = 20_000
 
 func newGrade(tty *terminal) *cobra.Command {
 	var (
@@ -48,7 +47,7 @@ func newGrade(tty *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := readAnswer(tty, args)
+			answer, err := readAnswer(cmd.Context(), tty, args)
 			if err != nil {
 				return err
 			}
@@ -90,29 +89,52 @@ func newGrade(tty *terminal) *cobra.Command {
 	return cmd
 }
 
+// maxAnswerBytes is the longest answer graded: a code point has at most four.
+const maxAnswerBytes = 4 * api.MaxAnswer
+
 // readAnswer reads the answer from a file or from standard input.
-func readAnswer(tty *terminal, args []string) (string, error) {
+func readAnswer(ctx context.Context, tty *terminal, args []string) (string, error) {
 	from := tty.in
 	if len(args) == 1 && args[0] != "-" {
 		file, err := os.Open(args[0])
 		if err != nil {
 			return "", usage(err)
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // nothing was written
 		from = file
 	} else if interactive(tty.in) {
 		fmt.Fprintln(tty.err, "Write your answer; end it with Ctrl-D on a line of its own.")
 	}
-	// A code point has at most four bytes; one more byte shows that there is more.
-	raw, err := io.ReadAll(io.LimitReader(from, 4*maxAnswer+1))
+	raw, err := readAll(ctx, io.LimitReader(from, maxAnswerBytes+1)) // one more byte shows that there is more
 	if err != nil {
 		return "", fmt.Errorf("read the answer: %w", err)
 	}
 	switch {
-	case !utf8.Valid(raw) && len(raw) <= 4*maxAnswer:
+	case !utf8.Valid(raw) && len(raw) <= maxAnswerBytes:
 		return "", usage(errors.New("the answer is not UTF-8 text"))
-	case utf8.RuneCount(raw) > maxAnswer:
-		return "", usage(fmt.Errorf("the answer is longer than %d characters", maxAnswer))
+	case utf8.RuneCount(raw) > api.MaxAnswer:
+		return "", usage(fmt.Errorf("the answer is longer than %d characters", api.MaxAnswer))
 	}
 	return strings.TrimSuffix(string(raw), "\n"), nil
+}
+
+// readAll is io.ReadAll for a source that may never end: a person at a
+// terminal, or a pipe that nobody closes. What it leaves behind when the
+// context ends first goes with the process.
+func readAll(ctx context.Context, from io.Reader) ([]byte, error) {
+	type result struct {
+		raw []byte
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		raw, err := io.ReadAll(from)
+		done <- result{raw, err}
+	}()
+	select {
+	case r := <-done:
+		return r.raw, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

@@ -23,7 +23,7 @@ import (
 // terminal is what a command talks to. Data goes to out, talk to err.
 type terminal struct {
 	in  io.Reader
-	out io.Writer // drops colours when it is not a terminal, or NO_COLOR is set
+	out io.Writer // drops colours when it is not a terminal, or when they are switched off
 	err io.Writer
 }
 
@@ -37,6 +37,9 @@ func interactive(f any) bool {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The first Ctrl-C ends things in order, the second at once. A supervisor may
+	// repeat its SIGTERM and loses nothing by it.
+	defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })()
 
 	tty := &terminal{in: stdin, out: colorprofile.NewWriter(stdout, os.Environ()), err: stderr}
 	root := newRoot(tty)
@@ -46,13 +49,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := fang.Execute(ctx, root, fang.WithVersion(version), fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) {
 		var quiet *exitError
-		if !errors.As(err, &quiet) {
+		switch {
+		case errors.As(err, &quiet):
+		case errors.Is(err, context.Canceled):
+			fmt.Fprintln(w, "gradus: interrupted")
+		default:
 			fmt.Fprintln(w, "gradus:", err)
 		}
 	}))
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return exitInterrupted
-	}
 	return exitCode(err)
 }
 
@@ -98,7 +102,7 @@ func open(cmd *cobra.Command, tty *terminal) (*app.App, error) {
 	return app.New(cmd.Context(), cfg, app.Options{Logger: logger(cfg, tty.err), Version: version, OneShot: true})
 }
 
-// exactArgs is cobra.ExactArgs with a usage error.
+// exactArgs makes a usage error of what check finds.
 func exactArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -52,18 +51,14 @@ func loadSets(folder string) ([]*rubric.Set, error) {
 	if folder == "" {
 		return embedded, nil
 	}
-	own, err := loadFolder(os.DirFS(folder))
+	if _, err := os.Stat(folder); err != nil {
+		return nil, fmt.Errorf("%w: load rubrics: %w", ErrSetting, err)
+	}
+	own, err := rubric.LoadFS(os.DirFS(folder))
 	if err != nil {
 		return nil, fmt.Errorf("load rubrics from %s: %w", folder, err)
 	}
 	return rubric.Overlay(embedded, own), nil
-}
-
-func loadFolder(fsys fs.FS) ([]*rubric.Set, error) {
-	if _, err := fs.Stat(fsys, "."); err != nil {
-		return nil, err
-	}
-	return rubric.LoadFS(fsys)
 }
 
 // reload reads the folder again. A folder with a fault changes nothing: the

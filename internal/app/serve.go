@@ -14,7 +14,8 @@ import (
 	"github.com/gradus-ai/gradus/internal/store"
 )
 
-// drainSlack is what shutting down may take beyond the longest grade in flight.
+// drainSlack is what shutting down may take beyond the delay that was asked for
+// and the longest grade in flight.
 const drainSlack = 5 * time.Second
 
 // Run listens and serves until the context ends, then finishes what is in
@@ -49,6 +50,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		StoreDown:    func(err error) bool { return errors.Is(err, store.ErrUnavailable) },
 		Log:          a.log,
 		GradeTimeout: a.cfg.GradeTimeout,
+		DrainDelay:   a.cfg.DrainDelay,
 		Version:      a.options.Version,
 	})
 	if err != nil {
@@ -66,7 +68,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		a.log.Info("stopping: finishing what is in flight")
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.GradeTimeout+drainSlack)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainDelay+a.cfg.GradeTimeout+drainSlack)
 		defer cancel()
 		return door.Shutdown(grace)
 	})

@@ -1,6 +1,6 @@
-// Package config says what can be set and reads it: defaults, then a file,
-// then the environment, then flags. It is the only package that reads the
-// environment, and it imports nothing of ours.
+// Package config says what can be set and reads it: defaults, then the
+// environment, then flags. It is the only package that reads the environment,
+// and it imports nothing of ours.
 package config
 
 import (
@@ -76,6 +76,8 @@ type Config struct {
 	Addr         string `koanf:"addr"`
 	Port         string `koanf:"port"`
 	InsecureOpen bool   `koanf:"insecure-open"`
+	// DrainDelay is how long a service told to stop goes on answering.
+	DrainDelay time.Duration `koanf:"drain-delay"`
 
 	LogLevel  slog.Level `koanf:"log-level"`
 	LogFormat string     `koanf:"log-format"`
@@ -137,6 +139,9 @@ func (c *Config) Validate() error {
 	}
 	if c.GradeTimeout <= 0 {
 		fault("GRADUS_GRADE_TIMEOUT must be longer than nothing")
+	}
+	if c.DrainDelay < 0 {
+		fault("GRADUS_DRAIN_DELAY must not be negative")
 	}
 	if c.Retention < time.Minute {
 		fault("GRADUS_RETENTION must be a minute or longer")
@@ -210,7 +215,7 @@ func ParsePrice(s string) (Price, error) {
 	}
 	for i, part := range parts {
 		v, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
-		if err != nil || v < 0 || v > 1e6 {
+		if err != nil || !(v >= 0 && v <= 1e6) { // NaN is neither
 			return Price{}, errors.New("want three prices of 0 or more")
 		}
 		n[i] = v

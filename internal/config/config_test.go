@@ -16,6 +16,7 @@ func loadFrom(t *testing.T, environ []string, args ...string) (*Config, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	Flags(flags)
+	ServeFlags(flags)
 	require.NoError(t, flags.Parse(args))
 	files := map[string]string{"/run/key": "sk-from-a-file\n", "/run/keys": keyA + "\n" + keyB + "\n"}
 	return load(flags, environ, func(name string) ([]byte, error) {
@@ -118,24 +119,36 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	_, err := loadFrom(t, []string{
 		"GRADUS_JUDGE=dice", "OPENAI_BASE_URL=nowhere", "GRADUS_CONCURRENCY=0", "GRADUS_RETENTION=1s",
 		"REDIS_URL=http://x", "GRADUS_API_KEYS=short", "PORT=http", "LOG_FORMAT=xml",
+		"GRADUS_GRADE_TIMEOUT=5", "LOG_LEVEL=loud", "GRADUS_THOROUGH=perhaps", "GRADUS_SECRET_FILE=/nowhere",
 	})
 	var invalid *InvalidError
 	require.True(t, errors.As(err, &invalid))
-	require.Len(t, invalid.Faults, 8)
+	require.Len(t, invalid.Faults, 12)
+	require.NotContains(t, err.Error(), "decod", "a person reads this")
 	require.NotContains(t, err.Error(), "short", "a key is never repeated")
 }
 
 func TestWhatCannotBeReadNamesItsSetting(t *testing.T) {
 	t.Parallel()
 	for env, want := range map[string]string{
-		"GRADUS_RETENTION=tomorrow": "tomorrow",
-		"GRADUS_PRICE=1,2":          "INPUT,CACHED,OUTPUT",
-		"GRADUS_CONCURRENCY=many":   "GRADUS_CONCURRENCY",
-		"LOG_LEVEL=loud":            "loud",
+		"GRADUS_RETENTION=tomorrow": `GRADUS_RETENTION: "tomorrow" is not a duration such as 90s, 12h or 30d`,
+		"GRADUS_PRICE=1,2":          "GRADUS_PRICE: want INPUT,CACHED,OUTPUT",
+		"GRADUS_PRICE=NaN,1,1":      "GRADUS_PRICE: want three prices of 0 or more",
+		"GRADUS_CONCURRENCY=many":   `GRADUS_CONCURRENCY: "many" is not a whole number`,
+		"GRADUS_THOROUGH=very":      `GRADUS_THOROUGH: "very" is neither true nor false`,
+		"LOG_LEVEL=loud":            `LOG_LEVEL: "loud" is not a log level`,
 	} {
 		_, err := loadFrom(t, []string{env})
-		require.ErrorContains(t, err, want)
+		require.EqualError(t, err, "configuration: "+want)
 	}
+}
+
+func TestASecretIsNotSetTwice(t *testing.T) {
+	t.Parallel()
+	_, err := loadFrom(t, []string{"OPENAI_API_KEY=sk-hush", "OPENAI_API_KEY_FILE=/run/key"})
+	require.EqualError(t, err, "configuration: OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set: choose one")
+	_, err = loadFrom(t, []string{"OPENAI_API_KEY=", "OPENAI_API_KEY_FILE=/run/key"})
+	require.NoError(t, err, "an empty variable counts as unset")
 }
 
 func TestEverySettingHasAFieldAndEveryFieldASetting(t *testing.T) {

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,10 +22,16 @@ import (
 // delim never occurs in a key: settings are flat.
 const delim = "\x00"
 
-// Flags adds a flag for every setting that is not a secret.
-func Flags(flags *pflag.FlagSet) {
+// Flags adds a flag for every setting that any command has a use for and that
+// is not a secret.
+func Flags(flags *pflag.FlagSet) { addFlags(flags, false) }
+
+// ServeFlags adds the flags that only a service has a use for.
+func ServeFlags(flags *pflag.FlagSet) { addFlags(flags, true) }
+
+func addFlags(flags *pflag.FlagSet, serve bool) {
 	for _, s := range settings {
-		if s.Secret {
+		if s.Secret || s.Serve != serve {
 			continue
 		}
 		usage := fmt.Sprintf("%s [%s]", s.Usage, s.Env)
@@ -51,11 +59,17 @@ func load(flags *pflag.FlagSet, environ []string, readFile func(string) ([]byte,
 		return nil, fmt.Errorf("read defaults: %w", err)
 	}
 	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	for _, s := range settings {
+		if s.File && given(environ, s.Env) && given(environ, s.Env+fileSuffix) {
+			fault("%s and %s%s are both set: choose one", s.Env, s.Env, fileSuffix)
+		}
+	}
 	fromEnv := env.Provider(delim, env.Opt{
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
 			i := slices.IndexFunc(settings, func(s Setting) bool {
-				return s.Env == name || (s.File && s.Env+"_FILE" == name)
+				return s.Env == name || (s.File && s.Env+fileSuffix == name)
 			})
 			// An empty variable counts as unset: compose files pass those.
 			if i < 0 || value == "" {
@@ -64,7 +78,7 @@ func load(flags *pflag.FlagSet, environ []string, readFile func(string) ([]byte,
 			if name != settings[i].Env {
 				content, err := readFile(value)
 				if err != nil {
-					faults = append(faults, fmt.Sprintf("%s: %v", name, err))
+					fault("%s: %v", name, err)
 					return "", nil
 				}
 				value = strings.TrimSpace(strings.ReplaceAll(string(content), "\n", ","))
@@ -81,20 +95,69 @@ func load(flags *pflag.FlagSet, environ []string, readFile func(string) ([]byte,
 			return nil, fmt.Errorf("read flags: %w", err)
 		}
 	}
-	var c Config
-	err := k.UnmarshalWithConf("", &c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		Result: &c, TagName: "koanf", WeaklyTypedInput: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(decodeSetting),
-	}})
-	if err != nil {
-		faults = append(faults, tidy(err))
-	} else if err := c.Validate(); err != nil {
-		faults = append(faults, err.(*InvalidError).Faults...)
+	c, unreadable := decode(k)
+	if len(unreadable) > 0 {
+		// Put right for the moment, so that the others are looked at as well.
+		for _, s := range settings {
+			if reason, bad := unreadable[s.Key]; bad {
+				fault("%s: %v", s.Env, reason)
+				defaults[s.Key] = s.Default
+			} else {
+				delete(defaults, s.Key)
+			}
+		}
+		if err := k.Load(confmap.Provider(defaults, delim), nil); err != nil {
+			return nil, fmt.Errorf("read defaults: %w", err)
+		}
+		c, _ = decode(k)
+	}
+	var invalid *InvalidError
+	if errors.As(c.Validate(), &invalid) {
+		faults = append(faults, invalid.Faults...)
 	}
 	if len(faults) > 0 {
 		return nil, &InvalidError{Faults: faults}
 	}
-	return &c, nil
+	return c, nil
+}
+
+// fileSuffix makes of a secret's variable the one that names a file with it.
+const fileSuffix = "_FILE"
+
+// given reports whether a variable is set to anything.
+func given(environ []string, name string) bool {
+	return slices.ContainsFunc(environ, func(v string) bool {
+		value, found := strings.CutPrefix(v, name+"=")
+		return found && value != ""
+	})
+}
+
+// decode turns the text of all settings into their types, and says by key why
+// one cannot be read.
+func decode(k *koanf.Koanf) (*Config, map[string]error) {
+	c := &Config{}
+	err := k.UnmarshalWithConf("", c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result: c, TagName: "koanf", WeaklyTypedInput: true,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(decodeSetting),
+	}})
+	unreadable := map[string]error{}
+	collect(err, unreadable)
+	return c, unreadable
+}
+
+// collect takes a tree of errors apart into those of single settings.
+func collect(err error, into map[string]error) {
+	switch e := err.(type) { //nolint:errorlint // this walks the tree itself
+	case nil:
+	case *mapstructure.DecodeError:
+		into[e.Name()] = e.Unwrap()
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			collect(one, into)
+		}
+	case interface{ Unwrap() error }:
+		collect(e.Unwrap(), into)
+	}
 }
 
 var (
@@ -122,6 +185,18 @@ func decodeSetting(_, to reflect.Type, value any) (any, error) {
 		return level, nil
 	case to.Kind() == reflect.Slice:
 		return list(s), nil
+	case to.Kind() == reflect.Int:
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a whole number", s)
+		}
+		return n, nil
+	case to.Kind() == reflect.Bool:
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither true nor false", s)
+		}
+		return b, nil
 	}
 	return value, nil
 }
@@ -135,13 +210,4 @@ func list(s string) []string {
 		}
 	}
 	return out
-}
-
-// tidy names the settings of a decode error by their environment variables.
-func tidy(err error) string {
-	msg := strings.Join(strings.Fields(err.Error()), " ")
-	for _, s := range settings {
-		msg = strings.ReplaceAll(msg, "'"+s.Key+"'", s.Env)
-	}
-	return msg
 }

@@ -4,7 +4,7 @@ package config
 // flags, environment names, help and the README's table are made from it or
 // checked against it.
 type Setting struct {
-	Key     string // as in a configuration file, and as a flag unless Secret
+	Key     string // the flag, unless Secret
 	Env     string // environment variable
 	Default string // as written
 	Usage   string // one line
@@ -12,6 +12,7 @@ type Setting struct {
 	// the machine); most can be read from a file named by Env + "_FILE".
 	Secret bool
 	File   bool // Env_FILE is understood
+	Serve  bool // of no use to a command that grades and ends
 }
 
 // Settings lists every setting, in the order help shows them.
@@ -21,21 +22,22 @@ var settings = []Setting{
 	{Key: "openai-api-key", Env: "OPENAI_API_KEY", Secret: true, File: true, Usage: "key for the model endpoint; turns the model judge on"},
 	{Key: "openai-base-url", Env: "OPENAI_BASE_URL", Usage: "any OpenAI-compatible endpoint; turns the model judge on"},
 	{Key: "openai-model", Env: "OPENAI_MODEL", Usage: "model names, comma separated: the first is asked, the next are fallbacks (default: " + DefaultModel + ", or the only model of --openai-base-url)"},
-	{Key: "judge", Env: "GRADUS_JUDGE", Default: "auto", Usage: "auto (model if configured, else lexical), model or lexical"},
+	{Key: "judge", Env: "GRADUS_JUDGE", Default: "auto", Usage: "who judges: auto (model if configured, else lexical), model or lexical"},
 	{Key: "thorough", Env: "GRADUS_THOROUGH", Default: "false", Usage: "ask the model one call per criterion: more precise, about three times the cost"},
 	{Key: "concurrency", Env: "GRADUS_CONCURRENCY", Default: "20", Usage: "most model calls in flight at once"},
 	{Key: "grade-timeout", Env: "GRADUS_GRADE_TIMEOUT", Default: "120s", Usage: "longest an interactive grade may take, retries included"},
-	{Key: "price", Env: "GRADUS_PRICE", Usage: "US dollars per million tokens as INPUT,CACHED,OUTPUT; fills cost_usd"},
-	{Key: "redis-url", Env: "REDIS_URL", Usage: "redis://, rediss:// or unix://; without it everything stays in this process"},
+	{Key: "price", Env: "GRADUS_PRICE", Usage: "price in US dollars per million tokens, as INPUT,CACHED,OUTPUT; fills cost_usd"},
+	{Key: "redis-url", Env: "REDIS_URL", Usage: "where Redis is, as redis://, rediss:// or unix://; without it everything stays in this process"},
 	{Key: "redis-cache-url", Env: "REDIS_CACHE_URL", Usage: "a second Redis for cached grades only, free to evict (default: --redis-url)"},
 	{Key: "retention", Env: "GRADUS_RETENTION", Default: "30d", Usage: "how long grades are kept"},
-	{Key: "api-keys", Env: "GRADUS_API_KEYS", Secret: true, File: true, Usage: "comma-separated keys of 32 characters or more, or sha256:HEX"},
+	{Key: "api-keys", Env: "GRADUS_API_KEYS", Secret: true, File: true, Serve: true, Usage: "comma-separated keys of 32 characters or more, or sha256:HEX"},
 	{Key: "secret", Env: "GRADUS_SECRET", Secret: true, File: true, Usage: "key for fence markers; made once and kept in Redis when unset"},
 	{Key: "rubrics", Env: "GRADUS_RUBRICS", Usage: "folder of question sets that replace or extend the embedded ones; reloaded when it changes"},
 	{Key: "prompts", Env: "GRADUS_PROMPTS", Usage: "folder of prompt templates that replace the embedded ones"},
-	{Key: "addr", Env: "GRADUS_ADDR", Usage: "address to listen on (default 127.0.0.1:8080)"},
-	{Key: "port", Env: "PORT", Usage: "port to listen on; the rest of the address stays"},
-	{Key: "insecure-open", Env: "GRADUS_INSECURE_OPEN", Default: "false", Usage: "listen beyond loopback without API keys"},
-	{Key: "log-level", Env: "LOG_LEVEL", Default: "info", Usage: "debug, info, warn or error"},
-	{Key: "log-format", Env: "LOG_FORMAT", Default: "auto", Usage: "json, text, or auto (text on a terminal)"},
+	{Key: "addr", Env: "GRADUS_ADDR", Serve: true, Usage: "address to listen on (default 127.0.0.1:8080)"},
+	{Key: "port", Env: "PORT", Serve: true, Usage: "port to listen on; the rest of the address stays"},
+	{Key: "insecure-open", Env: "GRADUS_INSECURE_OPEN", Default: "false", Serve: true, Usage: "listen beyond loopback without API keys"},
+	{Key: "drain-delay", Env: "GRADUS_DRAIN_DELAY", Default: "0s", Serve: true, Usage: "how long a service told to stop goes on with /readyz red, so that a load balancer notices"},
+	{Key: "log-level", Env: "LOG_LEVEL", Default: "info", Usage: "what to log: debug, info, warn or error and above"},
+	{Key: "log-format", Env: "LOG_FORMAT", Default: "auto", Usage: "how to log: json, text, or auto (text on a terminal)"},
 }

@@ -15,16 +15,19 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
+// ErrURL is wrapped by what Open says of a URL that it cannot use.
+var ErrURL = errors.New("unusable Redis URL")
+
 // dial makes a client for a URL without connecting.
 func dial(rawURL string, budget time.Duration) (*redis.Client, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
 		// url.Error repeats the URL, which may hold a password.
-		return nil, errors.New("read Redis URL: want redis://, rediss:// or unix://, with special characters of the password percent-encoded")
+		return nil, fmt.Errorf("%w: want redis://, rediss:// or unix://, with special characters of the password percent-encoded", ErrURL)
 	}
 	options, err := redis.ParseURL(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("read Redis URL %s: %w", redacted(rawURL), err)
+		return nil, fmt.Errorf("%w %s: %w", ErrURL, redacted(rawURL), err)
 	}
 	return redis.NewClient(tuned(options, budget)), nil
 }

@@ -132,7 +132,7 @@ type Store struct {
 
 // Open makes a Store. A Redis that does not answer is not an error here: the
 // store works without it until it does, and Health says so. Errors are faulty
-// URLs and an embedded Redis that cannot listen; they hold no secrets.
+// URLs (ErrURL) and an embedded Redis that cannot listen; they hold no secrets.
 func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	cfg.setDefaults()
 	quietRedis(cfg.Logger)
