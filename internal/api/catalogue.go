@@ -25,7 +25,7 @@ func (t ProblemType) Error() string { return t.Title }
 var (
 	MalformedBody = declare("malformed-body", http.StatusBadRequest, "The body is not valid JSON",
 		"The body is empty, is not one JSON value in UTF-8, or names a key twice. Nothing was graded.")
-	KeyNeeded = declare("unauthorized", http.StatusUnauthorized, "An API key is needed", //nolint:misspell // HTTP spells it so
+	KeyNeeded = declare("unauthorized", http.StatusUnauthorized, "An API key is needed",
 		"Send a valid key as \"Authorization: Bearer KEY\".")
 	CrossOrigin = declare("cross-origin", http.StatusForbidden, "Requests from other sites are refused",
 		"A browser sent this request on behalf of another site.")

@@ -250,7 +250,7 @@ func table[T any](rows map[string]T, cells func(T) []int) string {
 		}
 		fmt.Fprintln(w)
 	}
-	w.Flush()
+	_ = w.Flush() // into memory
 	return b.String()
 }
 

@@ -44,7 +44,7 @@ func beChild(role string) int {
 		return 1
 	}
 	for !s.Live() {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	switch role {
 	case "crowd":
@@ -95,7 +95,7 @@ func crowd(ctx context.Context, s *store.Store, c *redis.Client, prefix string) 
 						if n == 2*crowdSize {
 							break
 						}
-						time.Sleep(time.Millisecond)
+						<-time.After(time.Millisecond)
 					}
 					if err := c.Incr(ctx, prefix+"computed").Err(); err != nil {
 						return nil, err
