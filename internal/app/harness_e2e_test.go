@@ -113,11 +113,18 @@ type running struct {
 	once   sync.Once
 }
 
-// serve runs the program until the test ends or stop is called.
+// serve runs the program until the test ends or stop is called. It is patient
+// with Redis, so that a busy machine makes no misses of hits.
 func serve(t *testing.T, cfg config.Config) *running {
 	t.Helper()
+	return serveWith(t, cfg, app.Options{RedisBudget: 5 * time.Second})
+}
+
+func serveWith(t *testing.T, cfg config.Config, options app.Options) *running {
+	t.Helper()
 	log := newJournal()
-	a, err := app.New(t.Context(), &cfg, app.Options{Logger: log.logger(), Version: "test"})
+	options.Logger, options.Version = log.logger(), "test"
+	a, err := app.New(t.Context(), &cfg, options)
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/app"
 	"github.com/gradus-ai/gradus/internal/config"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/llm/llmtest"
@@ -78,7 +79,7 @@ func TestARedisThatHangsCostsLittleTime(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Start(t)
 	model := llmtest.New(t, always(generous))
-	r := serve(t, settings(model, redis.URL()))
+	r := serveWith(t, settings(model, redis.URL()), app.Options{}) // as impatient as it really is
 	awaitReady(t, r, api.Ready)
 
 	redis.Pause()
