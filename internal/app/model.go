@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gradus-ai/gradus/internal/config"
 	"github.com/gradus-ai/gradus/internal/judge"
@@ -23,6 +24,7 @@ func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, 
 		BaseURL:        a.cfg.OpenAIBaseURL,
 		APIKey:         a.cfg.OpenAIAPIKey.Reveal(),
 		MaxConcurrency: a.cfg.Concurrency,
+		AttemptTimeout: attemptTimeout(a.cfg.GradeTimeout, len(a.cfg.OpenAIModels)),
 		Logger:         a.log,
 	})
 	if err != nil {
@@ -46,6 +48,16 @@ func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, 
 		Endpoint:  a.cfg.OpenAIBaseURL,
 		Price:     price(a.cfg.Price),
 	})
+}
+
+// attemptTimeout is how long a model may take over one reply, given the longest
+// that a grade may take. It ends before the grade does, so that a model which
+// hangs is known for one, and early enough for a fallback to have its turn.
+func attemptTimeout(grade time.Duration, models int) time.Duration {
+	if models > 1 {
+		return grade * 2 / 3
+	}
+	return grade * 5 / 6
 }
 
 // price makes a price list of the one price an operator can set; nil when none is.

@@ -43,10 +43,7 @@ const (
 	defaultReplyLimit  = 4 << 20
 	defaultDial        = 5 * time.Second
 	defaultAttempt     = 100 * time.Second
-	// A reasoning model has been seen to think for nine minutes over one
-	// answer; the caller's deadline is what usually ends it.
-	defaultReasoningAttempt = 10 * time.Minute
-	listTimeout             = 15 * time.Second
+	listTimeout        = 15 * time.Second
 )
 
 // Config describes an endpoint. The zero value of a field is its default.
@@ -57,8 +54,6 @@ type Config struct {
 	BaseURL string
 	// APIKey is sent as a bearer token; empty sends none.
 	APIKey string
-	// OrgID is sent as the OpenAI header that names who pays; empty sends none.
-	OrgID string
 	// Model is the model asked. It may be empty for a client that only lists
 	// models; see Client.For.
 	Model string
@@ -74,8 +69,8 @@ type Config struct {
 	// HeaderTimeout bounds the wait for the reply's headers, which most
 	// endpoints send when the answer is complete. Default: AttemptTimeout.
 	HeaderTimeout time.Duration
-	// AttemptTimeout bounds one attempt as a whole. Default 100 s, 10 min for
-	// reasoning models.
+	// AttemptTimeout bounds one attempt as a whole: what takes longer is the
+	// endpoint's fault and no longer the caller's patience. Default 100 s.
 	AttemptTimeout time.Duration
 
 	// Proxy chooses the proxy for https endpoints. Default: as HTTPS_PROXY and
@@ -100,7 +95,6 @@ type Client struct {
 	cfg     Config
 	api     *api.Client
 	model   string
-	attempt time.Duration
 	learned *learned
 }
 
@@ -126,6 +120,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.DialTimeout <= 0 {
 		cfg.DialTimeout = defaultDial
 	}
+	if cfg.AttemptTimeout <= 0 {
+		cfg.AttemptTimeout = defaultAttempt
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -142,20 +139,12 @@ func New(cfg Config) (*Client, error) {
 // For is a client for another model at the same endpoint, over the same
 // connections.
 func (c *Client) For(model string) *Client {
-	other := &Client{cfg: c.cfg, api: c.api, model: model, attempt: c.cfg.AttemptTimeout, learned: &learned{}}
-	if other.attempt <= 0 {
-		other.attempt = defaultAttempt
-		if reasons(model) {
-			other.attempt = defaultReasoningAttempt
-		}
-	}
-	return other
+	return &Client{cfg: c.cfg, api: c.api, model: model, learned: &learned{}}
 }
 
 // goOpenAI configures the client underneath.
 func goOpenAI(cfg Config, base *url.URL) api.ClientConfig {
 	out := api.DefaultConfig(cfg.APIKey)
-	out.OrgID = cfg.OrgID
 	// A query belongs behind the path that go-openai appends, not before it.
 	out.APIVersion = base.Query().Get("api-version")
 	root := *base
@@ -252,7 +241,7 @@ func (c *Client) check(req llm.Request) error {
 // ask makes one attempt. A refusal comes back beside its error where the
 // endpoint may have named what it does not take.
 func (c *Client) ask(caller context.Context, req llm.Request, s shape) (*llm.Reply, *refusal, error) {
-	ctx, cancel := context.WithTimeoutCause(caller, c.attempt, llm.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(caller, c.cfg.AttemptTimeout, llm.ErrTimeout)
 	defer cancel()
 	resp, err := c.api.CreateChatCompletion(ctx, build(c.model, req, s))
 	if err != nil {
