@@ -22,7 +22,7 @@ func (g *Grade) At(d Detail) *Grade {
 	for i, fix := range g.Feedback.Improvements {
 		fix.Starter = ""
 		if d == Nudge {
-			fix.Text = fmt.Sprintf("Look again at %s.", topic(fix.CriterionID))
+			fix.Text = fmt.Sprintf("Look again at %s.", g.topic(fix.CriterionID))
 		}
 		out.Feedback.Improvements[i] = fix
 	}

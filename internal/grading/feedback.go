@@ -20,61 +20,101 @@ const (
 // what to fix first and what to expect next. It is built by rule from the
 // rubric and the verdicts, so both judges' feedback reads alike; the only
 // words a judge adds are the comments that were found fit to leave.
-func feedback(q *rubric.Question, judgeName string, g *Grade) Feedback {
+func feedback(q *rubric.Question, g *Grade, blank bool) Feedback {
+	fixes := improvements(q, g)
 	return Feedback{
-		Summary:      summary(judgeName, g),
+		Summary:      summary(g, fixes, blank),
 		Strengths:    strengths(g),
-		Improvements: improvements(q, g),
-		FollowUp:     followUp(g),
+		Improvements: fixes,
+		FollowUp:     followUp(q.Kind, g),
 	}
 }
 
 // summary speaks of the answer, never of the person, and holds no score.
-func summary(judgeName string, g *Grade) string {
-	var met, partly, core, unknown int
-	for _, c := range g.Criteria {
-		if c.Kind != rubric.Core {
-			continue
-		}
-		core++
-		switch c.Verdict {
-		case judge.Met:
-			met++
-		case judge.Partial:
-			partly++
-		case judge.CannotAssess:
-			unknown++
+func summary(g *Grade, fixes []Improvement, blank bool) string {
+	if g.Score == nil {
+		return "The answer could not be judged; a person should look at it."
+	}
+	if blank {
+		return "There is no answer here to judge yet. The fixes say what it could begin with."
+	}
+	parts := []string{standing(g)}
+	if unknown := g.count(judge.CannotAssess); unknown > 0 {
+		parts = append(parts, fmt.Sprintf("%s could not be judged and %s left out of the score.",
+			plural(unknown, "criterion", "criteria"), verb(unknown, "is", "are")))
+	}
+	if len(fixes) > 1 {
+		// With a single thing to fix the fix itself says it all.
+		parts = append(parts, fmt.Sprintf("Most is to be won on %s and %s.", g.topic(fixes[0].CriterionID), g.topic(fixes[1].CriterionID)))
+	}
+	var extra, pitfalls []string
+	for i := range g.Criteria {
+		switch c := &g.Criteria[i]; {
+		case !c.Verdict.Credited():
+		case c.Kind == rubric.Bonus:
+			extra = append(extra, c.topic())
+		case c.Kind == rubric.Pitfall:
+			pitfalls = append(pitfalls, c.quoted())
 		}
 	}
-	var b strings.Builder
+	if len(extra) > 0 {
+		parts = append(parts, fmt.Sprintf("It earns extra points for %s.", strings.Join(extra, " and ")))
+	}
+	if len(pitfalls) > 0 {
+		parts = append(parts, fmt.Sprintf("It loses points for %s to avoid: %s.",
+			verb(len(pitfalls), "one thing", "things"), strings.Join(pitfalls, " and ")))
+	}
+	if g.Provenance.Judge == Lexical {
+		parts = append(parts, "This is an estimate made without a model.")
+	}
+	return strings.Join(parts, " ")
+}
+
+// standing is how many core criteria the answer meets, in words.
+func standing(g *Grade) string {
+	core := 0
+	for _, c := range g.Criteria {
+		if c.Kind == rubric.Core {
+			core++
+		}
+	}
+	met, partly, against := g.count(judge.Met), g.count(judge.Partial), g.count(judge.Contradicted)
 	switch {
-	case g.Score == nil:
-		b.WriteString("The answer could not be judged; a person should look at it.")
-	case met == 0 && partly == 0:
-		b.WriteString("The answer does not yet speak to any of the criteria.")
+	case met == core && core == 1:
+		return "The answer meets the criterion."
 	case met == core:
-		b.WriteString("The answer meets every criterion.")
-	default:
-		fmt.Fprintf(&b, "The answer meets %d of %d criteria", met, core)
-		if partly > 0 {
-			fmt.Fprintf(&b, " and partly meets %d", partly)
-		}
-		b.WriteString(".")
+		return "The answer meets every criterion."
+	case core == 1 && partly == 1:
+		return "The answer meets the criterion in part."
+	case core == 1 && against == 1:
+		return "The answer says the opposite of what is looked for."
+	case met+partly+against == 0:
+		return "The answer does not yet speak to " + verb(core, "the criterion.", "any of the criteria.")
 	}
-	if unknown > 0 && g.Score != nil {
-		fmt.Fprintf(&b, " %s could not be judged and %s left out of the score.",
-			plural(unknown, "criterion", "criteria"), verb(unknown, "is", "are"))
+	said := fmt.Sprintf("The answer meets %d of %d criteria", met, core)
+	switch {
+	case met == 0 && partly == 0:
+		said = fmt.Sprintf("The answer meets none of %d criteria", core)
+	case met == 0:
+		said = fmt.Sprintf("The answer meets %d of %d criteria in part, and none in full", partly, core)
+	case partly > 0:
+		said += fmt.Sprintf(" and %d more in part", partly)
 	}
+	if against > 0 {
+		said += fmt.Sprintf(", and says the opposite of what %d %s for", against, verb(against, "asks", "ask"))
+	}
+	return said + "."
+}
+
+// count is the number of core criteria with a verdict.
+func (g *Grade) count(v judge.Verdict) int {
+	n := 0
 	for _, c := range g.Criteria {
-		if c.Kind == rubric.Pitfall && c.Verdict.Credited() {
-			fmt.Fprintf(&b, " It loses points for one thing to avoid: %s.", topic(c.ID))
-			break
+		if c.Kind == rubric.Core && c.Verdict == v {
+			n++
 		}
 	}
-	if judgeName == Lexical {
-		b.WriteString(" This is an estimate made without a model.")
-	}
-	return b.String()
+	return n
 }
 
 // strengths are the credited criteria that earned most, each with a quote that
@@ -90,12 +130,24 @@ func strengths(g *Grade) []Strength {
 		return cmp.Compare(b.Weight*b.Credit, a.Weight*a.Credit)
 	})
 	out := []Strength{}
+	shown := map[string]bool{}
 	for _, c := range earned[:min(len(earned), maxStrengths)] {
 		text := sentence(c.Statement)
-		if c.Verdict == judge.Partial {
-			text = "On the way: " + text
+		switch {
+		case c.Verdict == judge.Partial:
+			text = "In part: " + text
+		case c.Kind == rubric.Bonus:
+			text = "Beyond what is asked: " + text
 		}
-		out = append(out, Strength{CriterionID: c.ID, Text: text, Quote: c.Evidence[0].Text})
+		quote := c.Evidence[0].Text
+		for _, e := range c.Evidence {
+			if !shown[e.Text] { // two strengths with one quote look like one
+				quote = e.Text
+				break
+			}
+		}
+		shown[quote] = true
+		out = append(out, Strength{CriterionID: c.ID, Text: text, Quote: quote})
 	}
 	return out
 }
@@ -121,6 +173,7 @@ func improvements(q *rubric.Question, g *Grade) []Improvement {
 	slices.SortStableFunc(losses, func(a, b lost) int { return cmp.Compare(b.points, a.points) })
 
 	out := []Improvement{}
+	begun := map[string]bool{}
 	for rank, l := range losses[:min(len(losses), maxImprovements)] {
 		c, source := g.Criteria[l.index], q.Criteria[l.index]
 		text := missing(c, source)
@@ -131,7 +184,7 @@ func improvements(q *rubric.Question, g *Grade) []Improvement {
 		out = append(out, Improvement{
 			CriterionID: c.ID,
 			Text:        text,
-			Starter:     starter(q.Kind, source),
+			Starter:     starter(q.Kind, source, begun),
 			Points:      float64(int(l.points*10+.5)) / 10,
 		})
 	}
@@ -157,44 +210,26 @@ func missing(c CriterionGrade, source rubric.Criterion) string {
 		parts = append(parts, "Avoid this: "+sentence(c.Statement))
 	case c.Verdict == judge.Contradicted:
 		parts = append(parts, "The answer says the opposite of what is looked for: "+sentence(c.Statement))
+	case c.Verdict == judge.Partial:
+		parts = append(parts, "Partly there.")
 	}
-	if c.Comment != "" && c.Comment != source.Hint && c.Comment != source.Partial {
+	if c.Comment != "" && c.Comment != source.Hint && c.Comment != source.Partial &&
+		(c.Verdict != judge.Contradicted || !strings.Contains(c.Comment, "opposite")) {
 		parts = append(parts, sentence(c.Comment))
 	}
 	switch {
 	case source.Hint != "":
 		parts = append(parts, sentence(source.Hint))
+	case c.Verdict == judge.Partial:
+		parts = append(parts, "The whole of it: "+sentence(source.Statement))
 	case len(parts) == 0:
 		parts = append(parts, "Still to cover: "+sentence(source.Statement))
 	}
 	return strings.Join(parts, " ")
 }
 
-// starter begins a sentence for the candidate to finish. It holds placeholders
-// in place of facts: only the candidate has those.
-func starter(kind rubric.Kind, c rubric.Criterion) string {
-	switch {
-	case c.Kind == rubric.Pitfall:
-		return "Put differently: [what you did or would do about it yourself] …"
-	case c.Signal == rubric.Quantified:
-		return "That moved [your metric: minutes to recover, for example] from [before] to [after] within [how long]."
-	case c.Signal == rubric.OwnActions:
-		return "I myself [what you did first], then I [what you did next], so that [what changed]."
-	case c.Signal == rubric.PastEvent:
-		return "At [where you worked], when [what happened], [who] was affected and I had to [your task]."
-	case c.Signal == rubric.Prioritised:
-		return "First I would [first step], because [why it comes first]; after that [second step], and only then [third step]."
-	case kind == rubric.Behavioural:
-		return fmt.Sprintf("As for %s, I [what you did] with [whom or which tool], and the result was [what changed].", topic(c.ID))
-	case kind == rubric.Motivational:
-		return fmt.Sprintf("As for %s, what draws me is [something specific here], because I have [your own experience].", topic(c.ID))
-	default:
-		return fmt.Sprintf("For %s, I would [your approach] using [tool or practice], because [your reason].", topic(c.ID))
-	}
-}
-
 // followUp asks for what the weakest criterion still lacks, as an interviewer would.
-func followUp(g *Grade) string {
+func followUp(kind rubric.Kind, g *Grade) string {
 	var weakest *CriterionGrade
 	for i := range g.Criteria {
 		c := &g.Criteria[i]
@@ -206,21 +241,59 @@ func followUp(g *Grade) string {
 			weakest = c
 		}
 	}
-	switch {
-	case weakest == nil:
+	if weakest == nil {
 		return ""
-	case weakest.Verdict == judge.Met:
-		return fmt.Sprintf("What would you do differently next time about %s, and why?", topic(weakest.ID))
-	case weakest.Verdict == judge.Partial:
-		return fmt.Sprintf("You touched on %s: what exactly did or would you do, and how would you know it worked?", topic(weakest.ID))
-	default:
-		return fmt.Sprintf("Let us talk about %s: how would you go about it?", topic(weakest.ID))
 	}
+	ask := func(behavioural, other string) string {
+		if kind == rubric.Behavioural {
+			other = behavioural
+		}
+		return fmt.Sprintf(other, weakest.topic())
+	}
+	switch weakest.Verdict {
+	case judge.Met:
+		return ask("What would you do differently next time about %s, and why?", "What would make you change your mind about %s?")
+	case judge.Partial:
+		return ask("You touched on %s: what exactly did you do, and how did you know that it worked?",
+			"You touched on %s: what exactly would you do, and how would you know that it works?")
+	case judge.Contradicted:
+		return ask("What made you go the other way on %s?", "What speaks for going the other way on %s?")
+	}
+	if kind == rubric.Motivational {
+		return ask("", "I have not heard about %s yet: what would you say about it?")
+	}
+	return ask("I have not heard about %s yet: what did you do there?", "I have not heard about %s yet: how would you go about it?")
 }
 
-// topic is a criterion's id as words: "first-build" is "first build".
-func topic(id string) string {
-	return strings.ToLower(strings.NewReplacer("-", " ", "_", " ", ".", " ").Replace(id))
+// topic is what a criterion is about in a few words: its id where that is made
+// of words ("first-build" is "first build"), else its statement in quotes.
+func (c *CriterionGrade) topic() string {
+	if words := strings.NewReplacer("-", " ", "_", " ", ".", " ").Replace(c.ID); len(words) > 2 && !strings.ContainsFunc(words, unicode.IsDigit) {
+		return strings.ToLower(words)
+	}
+	return c.quoted()
+}
+
+// quoted is the criterion's statement in quotes, cut where it is long.
+func (c *CriterionGrade) quoted() string {
+	words := strings.Fields(strings.TrimRight(c.Statement, ".!?…"))
+	if len(words) > longestTopic {
+		return "“" + strings.Join(words[:longestTopic], " ") + " …”"
+	}
+	return "“" + strings.Join(words, " ") + "”"
+}
+
+// longestTopic is where a statement that stands for a topic is cut, in words.
+const longestTopic = 12
+
+// topic is that of the criterion with this id.
+func (g *Grade) topic(id string) string {
+	for i := range g.Criteria {
+		if g.Criteria[i].ID == id {
+			return g.Criteria[i].topic()
+		}
+	}
+	return id
 }
 
 func plural(n int, one, many string) string {

@@ -1,6 +1,7 @@
 package grading
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,7 @@ func TestFixesAreRankedByThePointsTheyWin(t *testing.T) {
 	findings[3].Evidence = []evidence.Quote{{Text: "words", Start: 0, End: 5, Match: evidence.Exact}}
 	total := tally(q, findings)
 	g := &Grade{Score: total.score(), Criteria: criteria(q, findings)}
-	f := feedback(q, Model, g)
+	f := feedback(q, g, false)
 
 	var got []string
 	for _, fix := range f.Improvements {
@@ -35,7 +36,7 @@ func TestPointsOfAFixAreWhatTheScoreWouldGain(t *testing.T) {
 	q, findings := sheet(core(30, judge.Missed), core(30, judge.Met), core(40, judge.CannotAssess))
 	before := tally(q, findings)
 	g := &Grade{Score: before.score(), Criteria: criteria(q, findings)}
-	fix := feedback(q, Model, g).Improvements[0]
+	fix := feedback(q, g, false).Improvements[0]
 	findings[0].Verdict, findings[0].Credit = judge.Met, judge.FullCredit
 	require.InDelta(t, *tally(q, findings).score(), *before.score()+fix.Points, .1)
 }
@@ -57,6 +58,103 @@ func TestDetailTellsMoreStepByStep(t *testing.T) {
 	require.Empty(t, first(nudge).Starter)
 	require.NotEmpty(t, first(g).Starter, "the grade itself is untouched")
 	require.Equal(t, g.Score, nudge.Score)
+}
+
+func TestStartersTakeUpWhatTheCriterionSays(t *testing.T) {
+	t.Parallel()
+	for statement, want := range map[string]string{
+		"Hardens access or secrets through a vault or narrow roles":   "I would harden access or secrets: [",
+		"Tries the change on a pilot, such as one team":               "I would try the change on a pilot: [",
+		"Ties own work to the goal":                                   "I would tie my own work to the goal: [",
+		"Places data in a hosted, restorable store":                   "In concrete terms: [",
+		"Names figures such as lead time, with a baseline":            "I would watch [your metric]",
+		"Names what the choice gives up and why":                      "I would choose [your choice] over [the alternative]",
+		"Defines opportunity cost as the next best use":               "By [the term] I mean [",
+		"Terminals one and two are separated by the gap":              "In concrete terms: [",
+		"The student should mention either law":                       "In concrete terms: [",
+		"Increased pressure moves the balance to the side with less.": "In concrete terms: [",
+		"": "In concrete terms: [",
+	} {
+		require.Contains(t, beginning(rubric.Technical, rubric.Criterion{Statement: statement}), want, statement)
+	}
+	for statement, want := range map[string]string{
+		"Informed stakeholders at a set rhythm or through a channel": "I informed stakeholders at a set rhythm: [",
+		"Tells how the fault was narrowed down":                      "At [where you worked]",
+		"Reads secrets from a vault":                                 "At [where you worked]", // no deed of the past
+	} {
+		require.Contains(t, beginning(rubric.Behavioural, rubric.Criterion{Statement: statement}), want, statement)
+	}
+	for _, kind := range rubric.Kinds {
+		begun := map[string]bool{}
+		for range maxImprovements {
+			starter(kind, rubric.Criterion{Statement: "Names it"}, begun)
+		}
+		require.Len(t, begun, maxImprovements, "no two fixes of a %s question begin alike", kind)
+	}
+}
+
+func TestTheSummarySaysWhereTheAnswerStands(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		verdicts []judge.Verdict
+		want     string
+	}{
+		{[]judge.Verdict{judge.Met}, "The answer meets the criterion."},
+		{[]judge.Verdict{judge.Partial}, "The answer meets the criterion in part."},
+		{[]judge.Verdict{judge.Missed}, "The answer does not yet speak to the criterion."},
+		{[]judge.Verdict{judge.Contradicted}, "The answer says the opposite of what is looked for."},
+		{[]judge.Verdict{judge.Met, judge.Met}, "The answer meets every criterion."},
+		{[]judge.Verdict{judge.Missed, judge.Missed}, "The answer does not yet speak to any of the criteria. Most is to be won on a and b."},
+		{[]judge.Verdict{judge.Met, judge.Partial, judge.Missed}, "The answer meets 1 of 3 criteria and 1 more in part. Most is to be won on c and b."},
+		{[]judge.Verdict{judge.Missed, judge.Partial}, "The answer meets 1 of 2 criteria in part, and none in full. Most is to be won on a and b."},
+		{[]judge.Verdict{judge.Met, judge.Contradicted}, "The answer meets 1 of 2 criteria, and says the opposite of what 1 asks for."},
+		{[]judge.Verdict{judge.Contradicted, judge.Contradicted}, "The answer meets none of 2 criteria, and says the opposite of what 2 ask for. Most is to be won on a and b."},
+		{[]judge.Verdict{judge.Met, judge.CannotAssess}, "The answer meets 1 of 2 criteria. 1 criterion could not be judged and is left out of the score."},
+	} {
+		criteria := []CriterionGrade{}
+		q := &rubric.Question{}
+		for i, v := range c.verdicts {
+			// Ids of one letter are no topics; statements stand for them.
+			criteria = append(criteria, CriterionGrade{ID: string(rune('a' + i)), Statement: string(rune('a' + i)), Kind: rubric.Core, Weight: 10, Verdict: v, Credit: float64(v.Credit()) / judge.FullCredit})
+			q.Criteria = append(q.Criteria, rubric.Criterion{})
+		}
+		g := &Grade{Score: new(float64), Criteria: criteria}
+		require.Equal(t, c.want, strings.NewReplacer("“", "", "”", "").Replace(feedback(q, g, false).Summary))
+	}
+	g := &Grade{Score: new(float64), Criteria: []CriterionGrade{
+		{ID: "core", Kind: rubric.Core, Weight: 100, Verdict: judge.Met, Credit: 1},
+		{ID: "feedback-loop", Kind: rubric.Bonus, Weight: 5, Verdict: judge.Met, Credit: 1},
+		{ID: "x1", Statement: "Blames a person.", Kind: rubric.Pitfall, Weight: -5, Verdict: judge.Met, Credit: 1},
+	}, Provenance: Provenance{Judge: Lexical}}
+	q := &rubric.Question{Criteria: make([]rubric.Criterion, 3)}
+	require.Equal(t, "The answer meets the criterion. It earns extra points for feedback loop. It loses points for one thing to avoid: “Blames a person”. "+
+		"This is an estimate made without a model.", feedback(q, g, false).Summary)
+	require.Contains(t, feedback(q, g, true).Summary, "no answer here to judge")
+	require.Contains(t, feedback(q, &Grade{}, false).Summary, "a person should look")
+}
+
+func TestTheFollowUpFitsTheKindOfQuestion(t *testing.T) {
+	t.Parallel()
+	ask := func(kind rubric.Kind, v judge.Verdict) string {
+		return followUp(kind, &Grade{Criteria: []CriterionGrade{{ID: "way-back", Kind: rubric.Core, Verdict: v}}})
+	}
+	require.Equal(t, "I have not heard about way back yet: how would you go about it?", ask(rubric.Technical, judge.Missed))
+	require.Equal(t, "I have not heard about way back yet: what did you do there?", ask(rubric.Behavioural, judge.Missed))
+	require.Equal(t, "I have not heard about way back yet: what would you say about it?", ask(rubric.Motivational, judge.Missed))
+	require.Contains(t, ask(rubric.Behavioural, judge.Partial), "how did you know that it worked?")
+	require.Contains(t, ask(rubric.Technical, judge.Contradicted), "the other way on way back")
+	require.Contains(t, ask(rubric.Technical, judge.Met), "change your mind about way back")
+	require.Empty(t, followUp(rubric.Technical, &Grade{}))
+}
+
+func TestTwoStrengthsShowTwoQuotesWhereTheyCan(t *testing.T) {
+	t.Parallel()
+	shared, own := evidence.Quote{Text: "one"}, evidence.Quote{Text: "two"}
+	g := &Grade{Criteria: []CriterionGrade{
+		{ID: "a", Statement: "names it", Weight: 60, Verdict: judge.Met, Credit: 1, Evidence: []evidence.Quote{shared}},
+		{ID: "b", Statement: "tests it", Weight: 40, Verdict: judge.Partial, Credit: .5, Evidence: []evidence.Quote{shared, own}},
+	}}
+	require.Equal(t, []Strength{{"a", "Names it.", "one"}, {"b", "In part: Tests it.", "two"}}, strengths(g))
 }
 
 func TestACommentMayOnlyUseWhatTheReaderCanCheck(t *testing.T) {

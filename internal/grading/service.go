@@ -184,14 +184,14 @@ func (s *Service) explain(caller, limited context.Context, err error) error {
 // compute is the way one answer travels once nothing is kept for it. Without
 // an id the grade is not for keeping.
 func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, id string) (*Record, error) {
-	answer := evidence.Prepare(req.Answer)
 	known := s.shelf.of(req.Question)
-	integrity := evidence.Inspect(answer, known.reference)
+	reading := evidence.Read(req.Answer, known.reference)
+	answer, integrity := reading.Answer, reading.Integrity
 
 	judgement := blank(req.Question)
 	if !answer.Blank() {
 		var err error
-		judgement, err = chosen.Judge(ctx, judge.Task{Question: req.Question, Answer: req.Answer})
+		judgement, err = chosen.Judge(ctx, judge.Task{Question: req.Question, Answer: req.Answer, Reading: reading})
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +199,7 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 	if err := check(req.Question, judgement.Findings); err != nil {
 		return nil, fmt.Errorf("judge %s: %w", chosen.Name(), err)
 	}
-	findings := verify(answer, known.reference, integrity, judgement.Findings)
+	findings := verify(reading, judgement.Findings)
 
 	total := tally(req.Question, findings)
 	if integrity.Has(evidence.CopiedSample) && !s.cfg.AllowSampleAnswer {
@@ -235,7 +235,7 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 			grade.Criteria[i].Comment = ground.keep(grade.Criteria[i].Comment)
 		}
 	}
-	grade.Feedback = feedback(req.Question, chosen.Name(), &grade)
+	grade.Feedback = feedback(req.Question, &grade, answer.Blank())
 	if id != "" {
 		s.observe(chosen, string(grade.Status))
 	}
