@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -174,7 +175,7 @@ func (c *clause) phrased() bool {
 	spoken := 0
 	for i := range c.words {
 		if n := examPhrases.at(c.words, i); n > 0 && !c.onTopic(i, n) {
-			if !c.narrated(i) || c.all&(beg|plea|you|modal|lenient) != 0 {
+			if !c.thanks(i) && (!c.narrated(i) || c.all&(beg|plea|you|modal|lenient) != 0) {
 				return true
 			}
 		}
@@ -190,6 +191,17 @@ func (c *clause) phrased() bool {
 		}
 	}
 	return false
+}
+
+// others are people to whom a candidate gives credit.
+var others = words("team teams colleague colleagues coworkers engineers developers crew squad squads people group he she they him her them")
+
+// thanks reports whether the "full credit" at i is given to people that the
+// sentence names, and nobody is asked for it.
+func (c *clause) thanks(i int) bool {
+	return c.words[i].Norm == "full" && c.hasWord(i+1, i+2, "credit") &&
+		slices.ContainsFunc(c.words, func(t text.Token) bool { return others[t.Norm] }) &&
+		c.all&(plea|you|theAnswer|grader|scheme|override|lenient) == 0
 }
 
 // onTopic reports whether the question speaks of the content words [i, i+n).

@@ -25,8 +25,10 @@ const (
 	sampleRun   = 5
 	guidanceRun = 8
 	// rubricRun is the run that counts against an answer made of the rubric's
-	// texts; some of its phrases are no longer.
-	rubricRun = 4
+	// texts; some of its phrases are no longer. A question of nine criteria has
+	// some 600 of them.
+	rubricRun      = 4
+	mostRubricRuns = 8192
 	// shortestSample is the sample, in words, that can be told from common
 	// knowledge; copiedRuns are the runs that a copy shares with it at least.
 	shortestSample = 40
@@ -67,6 +69,9 @@ func NewReference(texts ReferenceTexts) *Reference {
 	r.rubric = newGrams(nil, rubricRun)
 	common := newGrams(sample.Tokens, rubricRun)
 	for _, t := range texts.Rubric {
+		if len(r.rubric.index) >= mostRubricRuns {
+			break // callers write rubrics, too, and many are kept
+		}
 		r.rubric.add(text.Parse(t).Tokens, &common)
 	}
 	if len(sample.Tokens) >= shortestSample {

@@ -82,15 +82,15 @@ func TestShortAnswersCanBeQuoted(t *testing.T) {
 func TestAQuestionSaidAgainIsCutOffFromItsAnswer(t *testing.T) {
 	t.Parallel()
 	ref := evidence.NewReference(evidence.ReferenceTexts{
-		Question: "Name the two modes of control plane distribution and say why they differ from the data plane.",
+		Question: "Name the two phases of a rolling database upgrade and say why they differ from a plain restart.",
 		Guidance: "Look for a copy of the whole state on every controller.",
 	})
 	for quote, want := range map[string]string{
-		"The two modes of control plane distribution are replication and partitioning.": "replication and partitioning",
-		"Sharding decides the two modes of control plane distribution":                  "Sharding decides",
-		"the two modes of control plane distribution":                                   "",
-		"It is the two modes of control plane distribution.":                            "",
-		"They keep a copy of the whole state on every controller":                       "",
+		"The two phases of a rolling database upgrade are draining and switching.": "draining and switching",
+		"Load decides the two phases of a rolling database upgrade":                "Load decides",
+		"the two phases of a rolling database upgrade":                             "",
+		"It is the two phases of a rolling database upgrade.":                      "",
+		"They keep a copy of the whole state on every controller":                  "",
 	} {
 		a := evidence.Prepare("First of all. " + quote + "\nThat is it.")
 		kept, dropped := evidence.Verify(a, ref, evidence.Inspect(a, ref), []string{quote})

@@ -164,11 +164,14 @@ func TestACommentMayOnlyUseWhatTheReaderCanCheck(t *testing.T) {
 		SampleAnswer: "I keep Gandalf warm and flip the balancer back to Monday's release within 90 seconds.",
 		Criteria:     []rubric.Criterion{{ID: "a", Statement: "Names a trigger such as a Prometheus alert"}},
 	}
-	ground := newGround(newVocabulary(q), text.Parse("We watch errors in Grafana for 15 minutes."))
+	ground := newGround(newVocabulary(q), text.Parse("We watch errors in Grafana for 15 minutes and roll back above 2 percent. Our SLOs hold."))
 	for comment, keep := range map[string]bool{
 		"The limit for the errors is not given.":                   true,
 		"Grafana is named, but no Prometheus alert.":               true,
 		"15 minutes of watching is there, the trigger is not.":     true,
+		"No trigger is tied to the SLO.":                           true, // another form of the word
+		"The 2% has no baseline.":                                  true,
+		"It says: We watch errors, but not who acts.":              true, // a capital of a quoted sentence
 		"You should say 99 percent.":                               false, // a number from nowhere
 		"Unlike Kubernetes, this has no trigger.":                  false, // a name from nowhere
 		"It is missing Gandalf.":                                   false, // a name that only the sample holds

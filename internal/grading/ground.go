@@ -32,9 +32,7 @@ func newVocabulary(q *rubric.Question) *vocabulary {
 		texts = append(texts, c.Phrases...)
 	}
 	for _, s := range texts {
-		for _, t := range text.Parse(s).Tokens {
-			v.words[t.Norm] = true
-		}
+		know(v.words, text.Parse(s))
 	}
 	for _, run := range runs(text.Parse(q.SampleAnswer)) {
 		v.sample[run] = true
@@ -53,11 +51,21 @@ type ground struct {
 
 func newGround(v *vocabulary, answer *text.Doc) *ground {
 	g := &ground{rubric: v, answer: make(map[string]bool, len(answer.Tokens))}
-	for _, t := range answer.Tokens {
-		g.answer[t.Norm] = true
-	}
+	know(g.answer, answer)
 	return g
 }
+
+// know adds the words of a text, in each of the forms that a comment may use
+// for them: "SLOs" and "SLO", "50%" and "50 percent".
+func know(words map[string]bool, doc *text.Doc) {
+	for i := range doc.Tokens {
+		t := &doc.Tokens[i]
+		words[t.Norm], words[t.Stem], words[bare(t)] = true, true, true
+	}
+}
+
+// bare is a number without its percent sign, and any other word as it is.
+func bare(t *text.Token) string { return strings.TrimSuffix(t.Norm, "%") }
 
 // keep returns the comment fit to leave, or "".
 func (g *ground) keep(comment string) string {
@@ -66,8 +74,9 @@ func (g *ground) keep(comment string) string {
 		return ""
 	}
 	doc := text.Parse(comment)
-	for i, t := range doc.Tokens {
-		if g.answer[t.Norm] || g.rubric.words[t.Norm] {
+	for i := range doc.Tokens {
+		t := &doc.Tokens[i]
+		if t.Class == text.Function || g.known(t.Norm) || g.known(t.Stem) || g.known(bare(t)) {
 			continue
 		}
 		first := []rune(doc.Slice(t.Start, t.End))[0]
@@ -83,6 +92,8 @@ func (g *ground) keep(comment string) string {
 	}
 	return comment
 }
+
+func (g *ground) known(word string) bool { return g.answer[word] || g.rubric.words[word] }
 
 // runs lists the runs of leakGram words of a text.
 func runs(doc *text.Doc) []string {

@@ -118,7 +118,7 @@ func (s *Service) Grade(ctx context.Context, req Request) (Result, error) {
 		ctx, cancel := s.limit(ctx)
 		defer cancel()
 		record, err := s.compute(ctx, req, chosen, key.ID)
-		if err != nil {
+		if err != nil && !errors.Is(err, context.Canceled) { // who has left misses nothing
 			s.observe(chosen, "failed")
 		}
 		return record, err

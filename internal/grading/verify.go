@@ -45,14 +45,14 @@ func (s *shelf) of(q *rubric.Question) *prepared {
 // verify looks every quote up in the answer and returns findings with the
 // quotes that stand. A credited verdict whose quotes all fall is not trusted
 // and not zero either: it becomes CannotAssess.
-func verify(answer *evidence.Answer, ref *evidence.Reference, in evidence.Integrity, findings []judge.Finding) []judge.Finding {
+func verify(r *evidence.Reading, findings []judge.Finding) []judge.Finding {
 	out := make([]judge.Finding, len(findings))
 	for i, f := range findings {
 		claimed := make([]string, len(f.Evidence))
 		for k, quote := range f.Evidence {
 			claimed[k] = quote.Text
 		}
-		kept, _ := evidence.Verify(answer, ref, in, claimed)
+		kept, _ := evidence.Verify(r.Answer, r.Reference, r.Integrity, claimed)
 		f.Evidence = kept
 		if f.Evidence == nil {
 			f.Evidence = []evidence.Quote{} // JSON: a list, never null

@@ -59,6 +59,9 @@ type Task struct {
 	Question *rubric.Question
 	// Answer is valid UTF-8, exactly as sent.
 	Answer string
+	// Reading is Answer read against ReferenceTexts(Question), from whoever has
+	// read it already; nil makes a judge read for itself.
+	Reading *evidence.Reading
 }
 
 // severalCriteria is the number of criteria from which a rubric describes

@@ -44,13 +44,17 @@ func (j *Judge) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, e
 		return nil, fmt.Errorf("judge lexically: %w", err)
 	}
 	q := j.questions.get(task.Question)
-	return &judge.Judgement{Findings: q.findings(evidence.Prepare(task.Answer))}, nil
+	reading := task.Reading
+	if reading == nil {
+		reading = evidence.Read(task.Answer, q.reference)
+	}
+	return &judge.Judgement{Findings: q.findings(reading)}, nil
 }
 
 // findings are the verdicts on one answer.
-func (q *compiled) findings(a *evidence.Answer) []judge.Finding {
+func (q *compiled) findings(r *evidence.Reading) []judge.Finding {
 	out := make([]judge.Finding, len(q.criteria))
-	if a.Blank() {
+	if r.Answer.Blank() {
 		for i := range q.criteria {
 			c := &q.criteria[i]
 			out[i] = judge.Finding{
@@ -61,8 +65,8 @@ func (q *compiled) findings(a *evidence.Answer) []judge.Finding {
 	}
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	doc := a.Doc()
-	s.read(q, doc, q.readable(a))
+	doc := r.Answer.Doc()
+	s.read(q, doc, q.readable(r))
 	s.score(q, len(s.rows), true)
 	for i, cr := range q.credits(s, doc) {
 		out[i] = q.finding(s, doc, i, cr)

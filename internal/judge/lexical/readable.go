@@ -11,16 +11,15 @@ const announced = 12
 
 // readable says which sentences of an answer are read: not lists of words, not
 // orders to the grader, not the question over again, nothing said before.
-func (q *compiled) readable(a *evidence.Answer) []bool {
-	stuffed, echoed := a.StuffedSentences(), q.reference.EchoedSentences(a)
-	in := evidence.Inspect(a, q.reference)
-	doc := a.Doc()
+func (q *compiled) readable(r *evidence.Reading) []bool {
+	stuffed, echoed := r.Answer.StuffedSentences(), q.reference.EchoedSentences(r.Answer)
+	doc := r.Answer.Doc()
 	keep := make([]bool, len(doc.Sentences))
 	said := make(map[uint64]bool, len(doc.Sentences))
 	for i := range doc.Sentences {
 		words := doc.Words(i)
 		same := fingerprint(words)
-		keep[i] = !stuffed[i] && !echoed[i] && !said[same] && !announces(words) && !hidden(in, doc.Sentences[i])
+		keep[i] = !stuffed[i] && !echoed[i] && !said[same] && !announces(words) && !hidden(r.Integrity, doc.Sentences[i])
 		said[same] = true
 	}
 	return keep

@@ -28,13 +28,11 @@ const secondConfidence = 0.65
 
 // hearing is one answer on its way through the judge.
 type hearing struct {
-	judge     *Judge
-	task      judge.Task
-	sheet     *sheet
-	answer    *evidence.Answer
-	integrity evidence.Integrity
-	mark      string
-	ledger    *ledger
+	judge  *Judge
+	task   judge.Task
+	sheet  *sheet
+	mark   string
+	ledger *ledger
 
 	opinions []opinion
 	second   []judge.Finding
@@ -58,7 +56,7 @@ func (o *opinion) believed() bool {
 // weigh checks the quotes of a reading of the criterion at index.
 func (h *hearing) weigh(index int, r reading) opinion {
 	o := opinion{reading: r}
-	o.quotes, _ = evidence.Verify(h.answer, h.sheet.reference, h.integrity, r.quotes)
+	o.quotes, _ = evidence.Verify(h.task.Reading.Answer, h.sheet.reference, h.task.Reading.Integrity, r.quotes)
 	o.anchored = h.sheet.anchored(index, o.quotes, 1)
 	return o
 }
@@ -232,7 +230,7 @@ func (h *hearing) contested(index int) bool {
 // hides something, or because there are more of them than looks and they are
 // most of what is credited. One confirmed quote would then prove little.
 func (h *hearing) hopeless() bool {
-	if h.integrity.Has(evidence.InstructionLike) || h.integrity.Has(evidence.HiddenText) || h.integrity.Has(evidence.KeywordStuffing) {
+	if h.task.Reading.Integrity.Has(evidence.InstructionLike) || h.task.Reading.Integrity.Has(evidence.HiddenText) || h.task.Reading.Integrity.Has(evidence.KeywordStuffing) {
 		return true
 	}
 	credited, adrift := 0, 0

@@ -139,7 +139,7 @@ func (j *Judge) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, e
 	if err != nil {
 		return nil, err
 	}
-	if h.answer.Blank() {
+	if h.task.Reading.Answer.Blank() {
 		return &judge.Judgement{Findings: h.blank()}, nil
 	}
 	if j.cfg.Thorough {
@@ -165,16 +165,16 @@ func (j *Judge) open(task judge.Task) (*hearing, error) {
 		return nil, errors.New("the question has no criteria")
 	}
 	sheet := j.sheets.of(task.Question)
-	answer := evidence.Prepare(task.Answer)
+	if task.Reading == nil {
+		task.Reading = evidence.Read(task.Answer, sheet.reference)
+	}
 	return &hearing{
-		judge:     j,
-		task:      task,
-		sheet:     sheet,
-		answer:    answer,
-		integrity: evidence.Inspect(answer, sheet.reference),
-		mark:      j.mark(task.Answer),
-		ledger:    &ledger{price: j.cfg.Price},
-		opinions:  make([]opinion, len(task.Question.Criteria)),
+		judge:    j,
+		task:     task,
+		sheet:    sheet,
+		mark:     j.mark(task.Answer),
+		ledger:   &ledger{price: j.cfg.Price},
+		opinions: make([]opinion, len(task.Question.Criteria)),
 	}, nil
 }
 
