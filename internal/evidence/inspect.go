@@ -13,7 +13,7 @@ func Inspect(a *Answer, ref *Reference) Integrity {
 	spans = append(spans, a.instructions(ref)...)
 	spans = append(spans, a.copied(ref)...)
 	spans = append(spans, a.echoes(ref)...)
-	spans = append(spans, a.stuffed()...)
+	spans = append(spans, a.stuffed(ref)...)
 	spans = append(spans, a.hidden()...)
 	return collect(spans)
 }

@@ -54,6 +54,7 @@ type Reference struct {
 	asked              int             // words of the question
 	topic              map[string]bool // words and stems of question and guidance
 	attacks            bool            // the question is about attacks by text
+	lists              bool            // the question asks for a list
 }
 
 // NewReference prepares the texts of a question.
@@ -78,6 +79,12 @@ func NewReference(texts ReferenceTexts) *Reference {
 		r.sample = newGrams(sample.Tokens, sampleRun)
 	} else {
 		r.sample = newGrams(nil, sampleRun)
+	}
+	if len(question.Tokens) > 0 {
+		switch question.Tokens[0].Norm {
+		case "list", "name", "enumerate":
+			r.lists = true
+		}
 	}
 	for _, d := range []*text.Doc{question, guidance} {
 		for i, t := range d.Tokens {

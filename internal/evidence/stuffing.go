@@ -26,6 +26,7 @@ const (
 	fewestOddPairs = 2
 	atLength       = 25
 	mostlyStuffed  = 0.5 // of an answer's words, from which it is flagged
+	longestList    = 15  // words of a list that a question asks for
 )
 
 // StuffedSentences reports for each sentence of the answer (see Doc) whether it
@@ -64,8 +65,11 @@ func (a *Answer) stuffing() []degree {
 }
 
 // stuffed flags an answer that holds little but such sentences: plainly, or at
-// some length.
-func (a *Answer) stuffed() []Flagged {
+// some length. A short list where a list is asked for is an answer.
+func (a *Answer) stuffed(ref *Reference) []Flagged {
+	if ref.lists && len(a.doc.Tokens) <= longestList && len(a.doc.Sentences) == 1 && distinct(a.doc.Tokens) == 1 {
+		return nil
+	}
 	var out []Flagged
 	count, plainly := 0, 0
 	for i, d := range a.stuffing() {

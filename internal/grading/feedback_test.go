@@ -171,7 +171,7 @@ func TestACommentMayOnlyUseWhatTheReaderCanCheck(t *testing.T) {
 		"15 minutes of watching is there, the trigger is not.":     true,
 		"No trigger is tied to the SLO.":                           true, // another form of the word
 		"The 2% has no baseline.":                                  true,
-		"It says: We watch errors, but not who acts.":              true, // a capital of a quoted sentence
+		"It says: We watch errors, but not who acts.":              true,  // a capital of a quoted sentence
 		"You should say 99 percent.":                               false, // a number from nowhere
 		"Unlike Kubernetes, this has no trigger.":                  false, // a name from nowhere
 		"It is missing Gandalf.":                                   false, // a name that only the sample holds

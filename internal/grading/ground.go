@@ -64,8 +64,9 @@ func know(words map[string]bool, doc *text.Doc) {
 	}
 }
 
-// bare is a number without its percent sign, and any other word as it is.
-func bare(t *text.Token) string { return strings.TrimSuffix(t.Norm, "%") }
+// bare is a word without its percent sign or the "s" of a plural, which no
+// stemmer takes from abbreviations.
+func bare(t *text.Token) string { return strings.TrimRight(t.Norm, "%s") }
 
 // keep returns the comment fit to leave, or "".
 func (g *ground) keep(comment string) string {
