@@ -65,7 +65,7 @@ func newGrade(tty *terminal) *cobra.Command {
 			if asJSON {
 				err = printJSON(tty.out, grade)
 			} else {
-				err = printGrade(tty.out, question, answer, grade)
+				err = printGrade(tty, question, answer, grade)
 			}
 			if err != nil {
 				return err

@@ -44,7 +44,7 @@ func newQuestions(tty *terminal) *cobra.Command {
 					}
 					return printJSON(tty.out, &shown)
 				default:
-					return printQuestion(tty.out, question, sample)
+					return printQuestion(tty, question, sample)
 				}
 			}
 			if prompt || sample {
@@ -58,7 +58,7 @@ func newQuestions(tty *terminal) *cobra.Command {
 				}
 				sets = []*rubric.Set{set}
 			}
-			return listQuestions(tty.out, sets, asJSON)
+			return listQuestions(tty, sets, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -85,7 +85,7 @@ func printPrompt(w io.Writer, a *app.App, q *rubric.Question) error {
 	return err
 }
 
-func listQuestions(w io.Writer, sets []*rubric.Set, asJSON bool) error {
+func listQuestions(tty *terminal, sets []*rubric.Set, asJSON bool) error {
 	if asJSON {
 		type row struct {
 			QuestionID string      `json:"question_id"`
@@ -98,9 +98,9 @@ func listQuestions(w io.Writer, sets []*rubric.Set, asJSON bool) error {
 				rows = append(rows, row{q.Ref, q.Kind, q.Text})
 			}
 		}
-		return printJSON(w, rows)
+		return printJSON(tty.out, rows)
 	}
-	p := &page{}
+	p := &page{width: tty.width}
 	for i, set := range sets {
 		if i > 0 {
 			p.line()
@@ -111,12 +111,12 @@ func listQuestions(w io.Writer, sets []*rubric.Set, asJSON bool) error {
 			p.prose(4, lipgloss.NewStyle(), q.Text)
 		}
 	}
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(tty.out, p.String())
 	return err
 }
 
-func printQuestion(w io.Writer, q *rubric.Question, sample bool) error {
-	p := &page{}
+func printQuestion(tty *terminal, q *rubric.Question, sample bool) error {
+	p := &page{width: tty.width}
 	p.line(bold.Render(q.Ref), faint.Render("  "+string(q.Kind)))
 	p.prose(0, lipgloss.NewStyle(), q.Text)
 	section := func(title, text string) {
@@ -142,7 +142,7 @@ func printQuestion(w io.Writer, q *rubric.Question, sample bool) error {
 	if sample {
 		section("One good answer", q.SampleAnswer)
 	}
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(tty.out, p.String())
 	return err
 }
 

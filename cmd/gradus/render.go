@@ -9,14 +9,29 @@ import (
 	"unicode"
 
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/term"
 
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
-// lineWidth is where prose wraps, in columns.
-const lineWidth = 78
+// Prose wraps where the terminal ends, within these bounds, in columns: longer
+// lines are hard to read, and shorter ones hold no word.
+const (
+	widest    = 78
+	narrowest = 30
+)
+
+// widthFor is where prose written to a file wraps.
+func widthFor(f any) int {
+	if file, ok := f.(interface{ Fd() uintptr }); ok {
+		if columns, _, err := term.GetSize(file.Fd()); err == nil && columns > 0 {
+			return min(max(columns, narrowest), widest)
+		}
+	}
+	return widest // a pipe has no edge
+}
 
 var (
 	bold   = lipgloss.NewStyle().Bold(true)
@@ -40,18 +55,21 @@ var marks = map[judge.Verdict]struct {
 
 // printGrade writes a grade for a person: standing first, then each criterion
 // with its proof, the answer with that proof marked, and what to fix first.
-func printGrade(w io.Writer, q *rubric.Question, answer string, g *grading.Grade) error {
-	p := &page{}
+func printGrade(tty *terminal, q *rubric.Question, answer string, g *grading.Grade) error {
+	p := &page{width: tty.width}
 	p.head(q, g)
 	p.criteria(g)
 	p.answer(answer, g)
 	p.feedback(g)
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(tty.out, p.String())
 	return err
 }
 
-// page is a text being put together.
-type page struct{ strings.Builder }
+// page is a text being put together, of lines of a width in columns.
+type page struct {
+	strings.Builder
+	width int
+}
 
 func (p *page) line(parts ...string) {
 	p.WriteString(strings.Join(parts, ""))
@@ -61,7 +79,7 @@ func (p *page) line(parts ...string) {
 // prose wraps a text and sets it off by an indent.
 func (p *page) prose(indent int, style lipgloss.Style, text string) {
 	pad := strings.Repeat(" ", indent)
-	for line := range strings.SplitSeq(lipgloss.Wrap(plain(text), lineWidth-indent, ""), "\n") {
+	for line := range strings.SplitSeq(lipgloss.Wrap(plain(text), p.width-indent, ""), "\n") {
 		p.line(pad, style.Render(strings.TrimRight(line, " ")))
 	}
 }
@@ -129,12 +147,10 @@ func (p *page) answer(answer string, g *grading.Grade) {
 		close bool
 	}
 	var edges []edge
-	number := 0
 	for _, c := range g.Criteria {
 		if !c.Verdict.Credited() {
 			continue
 		}
-		number++
 		for _, q := range c.Evidence {
 			edges = append(edges, edge{q.Start, "⟦", false}, edge{q.End, "⟧" + c.ID, true})
 		}
@@ -176,7 +192,7 @@ func (p *page) answer(answer string, g *grading.Grade) {
 		}
 	}
 	write(len(runes))
-	for line := range strings.SplitSeq(lipgloss.Wrap(b.String(), lineWidth-2, ""), "\n") {
+	for line := range strings.SplitSeq(lipgloss.Wrap(b.String(), p.width-2, ""), "\n") {
 		p.line("  ", strings.TrimRight(line, " "))
 	}
 	p.line()

@@ -25,6 +25,8 @@ type terminal struct {
 	in  io.Reader
 	out io.Writer // drops colours when it is not a terminal, or when they are switched off
 	err io.Writer
+	// width is where prose on out wraps, in columns.
+	width int
 }
 
 // interactive reports whether a person sits at the file.
@@ -41,7 +43,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	// repeat its SIGTERM and loses nothing by it.
 	defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })()
 
-	tty := &terminal{in: stdin, out: colorprofile.NewWriter(stdout, os.Environ()), err: stderr}
+	tty := &terminal{in: stdin, out: colorprofile.NewWriter(stdout, os.Environ()), err: stderr, width: widthFor(stdout)}
 	root := newRoot(tty)
 	root.SetArgs(args)
 	root.SetIn(stdin)
