@@ -188,7 +188,7 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 	reading := evidence.Read(req.Answer, known.reference)
 	answer, integrity := reading.Answer, reading.Integrity
 
-	judgement := blank(req.Question)
+	judgement := &judge.Judgement{Findings: judge.NothingSaid(req.Question)} // of a blank answer no judge is asked
 	if !answer.Blank() {
 		var err error
 		judgement, err = chosen.Judge(ctx, judge.Task{Question: req.Question, Answer: req.Answer, Reading: reading})
@@ -265,13 +265,4 @@ func (s *Service) observe(j judge.Judge, outcome string) {
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(Observation{Judge: j.Name(), Outcome: outcome})
 	}
-}
-
-// blank is the judgement of an answer that says nothing: no judge is asked.
-func blank(q *rubric.Question) *judge.Judgement {
-	findings := make([]judge.Finding, len(q.Criteria))
-	for i, c := range q.Criteria {
-		findings[i] = judge.Finding{CriterionID: c.ID, Verdict: judge.Missed, Confidence: 1}
-	}
-	return &judge.Judgement{Findings: findings}
 }

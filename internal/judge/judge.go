@@ -96,6 +96,15 @@ type Finding struct {
 	Confidence float64
 }
 
+// NothingSaid is what there is to find in an answer that says nothing.
+func NothingSaid(q *rubric.Question) []Finding {
+	findings := make([]Finding, len(q.Criteria))
+	for i, c := range q.Criteria {
+		findings[i] = Finding{CriterionID: c.ID, Verdict: Missed, Confidence: 1}
+	}
+	return findings
+}
+
 // Usage is what judging one answer cost.
 type Usage struct {
 	Calls            int      `json:"calls"`

@@ -328,15 +328,6 @@ func (h *hearing) findings() []judge.Finding {
 	return out
 }
 
-// blank is the judgement of an answer that says nothing.
-func (h *hearing) blank() []judge.Finding {
-	out := make([]judge.Finding, len(h.opinions))
-	for i, c := range h.task.Question.Criteria {
-		out[i] = judge.Finding{CriterionID: c.ID, Verdict: judge.Missed, Confidence: 1}
-	}
-	return out
-}
-
 func (h *hearing) doubt(reason string) {
 	if !slices.Contains(h.doubts, reason) {
 		h.doubts = append(h.doubts, reason)

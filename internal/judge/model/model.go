@@ -140,7 +140,7 @@ func (j *Judge) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, e
 		return nil, err
 	}
 	if h.task.Reading.Answer.Blank() {
-		return &judge.Judgement{Findings: h.blank()}, nil
+		return &judge.Judgement{Findings: judge.NothingSaid(task.Question)}, nil
 	}
 	if j.cfg.Thorough {
 		err = h.readEach(ctx)
