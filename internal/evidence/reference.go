@@ -47,7 +47,7 @@ const (
 // Reference is what is known of a question before any answer: the runs of
 // words of its texts. It is immutable and safe for concurrent use.
 type Reference struct {
-	question, guidance grams           // runs of echoRun words
+	question, guidance grams           // runs of questionRun and of echoRun words
 	recited            grams           // runs of guidanceRun words of the guidance
 	sample             grams           // runs of sampleRun words; empty for a short sample
 	rubric             grams           // runs of rubricRun words of its texts that the sample does not have

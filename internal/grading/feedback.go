@@ -14,6 +14,7 @@ import (
 const (
 	maxStrengths    = 2
 	maxImprovements = 3
+	leastPoints     = .05 // less is shown as 0.0 and not worth a fix
 )
 
 // feedback says where the answer stands, what it does well in its own words,
@@ -160,14 +161,19 @@ func improvements(q *rubric.Question, g *Grade) []Improvement {
 		points float64
 	}
 	var losses []lost
+	lose := func(i int, points float64) {
+		if points >= leastPoints {
+			losses = append(losses, lost{i, points})
+		}
+	}
 	assessed := assessedWeight(g)
 	for i, c := range g.Criteria {
 		switch {
 		case c.Verdict == judge.CannotAssess || c.Kind == rubric.Bonus || assessed == 0:
 		case c.Kind == rubric.Pitfall && c.Credit > 0:
-			losses = append(losses, lost{i, -c.Weight * c.Credit})
+			lose(i, -c.Weight*c.Credit)
 		case c.Kind == rubric.Core && c.Credit < 1:
-			losses = append(losses, lost{i, c.Weight * (1 - c.Credit) * 100 / assessed})
+			lose(i, c.Weight*(1-c.Credit)*100/assessed)
 		}
 	}
 	slices.SortStableFunc(losses, func(a, b lost) int { return cmp.Compare(b.points, a.points) })

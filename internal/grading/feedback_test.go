@@ -41,6 +41,13 @@ func TestPointsOfAFixAreWhatTheScoreWouldGain(t *testing.T) {
 	require.InDelta(t, *tally(q, findings).score(), *before.score()+fix.Points, .1)
 }
 
+func TestWhatWinsNothingIsNoFix(t *testing.T) {
+	t.Parallel()
+	q, findings := sheet(core(99.99, judge.Met), core(.01, judge.Missed))
+	g := &Grade{Score: tally(q, findings).score(), Criteria: criteria(q, findings)}
+	require.Empty(t, feedback(q, g, false).Improvements)
+}
+
 func TestDetailTellsMoreStepByStep(t *testing.T) {
 	t.Parallel()
 	q := question(t)
