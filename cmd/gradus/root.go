@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := fang.Execute(ctx, root, fang.WithVersion(version), fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) {
+	err := fang.Execute(ctx, root, fang.WithVersion(release()), fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) {
 		var quiet *exitError
 		switch {
 		case errors.As(err, &quiet):
@@ -101,7 +101,7 @@ func open(cmd *cobra.Command, tty *terminal) (*app.App, error) {
 	if !cmd.Flags().Changed("log-level") {
 		cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // a command's talk is its own
 	}
-	return app.New(cmd.Context(), cfg, app.Options{Logger: logger(cfg, tty.err), Version: version, OneShot: true})
+	return app.New(cmd.Context(), cfg, app.Options{Logger: logger(cfg, tty.err), Version: release(), OneShot: true})
 }
 
 // exactArgs makes a usage error of what check finds.

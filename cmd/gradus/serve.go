@@ -23,7 +23,7 @@ func newServe(tty *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := app.New(cmd.Context(), cfg, app.Options{Logger: logger(cfg, tty.err), Version: version})
+			a, err := app.New(cmd.Context(), cfg, app.Options{Logger: logger(cfg, tty.err), Version: release()})
 			if err != nil {
 				return err
 			}
