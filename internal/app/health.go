@@ -31,7 +31,7 @@ func (a *App) health(ctx context.Context) api.Readiness {
 func (a *App) storeCheck(kept store.Health) api.Check {
 	if kept.Mode != store.Redis {
 		return api.Check{Name: "store", Status: api.Ready,
-			Detail: "in-process: nothing outlives this process; set REDIS_URL for Redis"}
+			Detail: "in-process: " + a.passing()}
 	}
 	check := redisCheck("store", kept.Main, api.Unready)
 	if kept.Skipping && check.Status == api.Ready {

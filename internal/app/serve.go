@@ -86,13 +86,20 @@ func (a *App) announce(addr net.Addr) {
 	}
 	storeName := "redis"
 	if a.cfg.RedisURL == "" {
-		storeName = "in-process"
-		storeHint = "nothing outlives this process; set REDIS_URL for Redis"
+		storeName, storeHint = "in-process", a.passing()
 	}
 	a.log.Info("ready",
 		"url", "http://"+browsable(addr),
 		"judge", judgeName, "judge_hint", judgeHint, "models", a.models,
 		"store", storeName, "store_hint", storeHint)
+}
+
+// passing says what a store without a Redis of its own keeps.
+func (a *App) passing() string {
+	if a.cfg.RedisCacheURL != "" {
+		return "only cached grades outlive this process; set REDIS_URL for Redis"
+	}
+	return "nothing outlives this process; set REDIS_URL for Redis"
 }
 
 // complain says what is amiss at the start: a Redis that does not answer, or one

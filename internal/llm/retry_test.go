@@ -26,20 +26,20 @@ func TestPausesBetweenAttempts(t *testing.T) {
 		want     error // nil for a reply
 	}{
 		{"answered at once", nil, 0, 1, 0, nil},
-		{"fault 24: back-off doubles", []error{down(), down(), down()}, 0, 4, 250*time.Millisecond + 500*time.Millisecond + time.Second, nil},
+		{"back-off doubles", []error{down(), down(), down()}, 0, 4, 250*time.Millisecond + 500*time.Millisecond + time.Second, nil},
 		{"at most three retries", []error{down(), down(), down(), down()}, 0, 4, 1750 * time.Millisecond, &llm.UnavailableError{}},
-		{"fault 21: exactly as long as asked", []error{limited(7 * time.Second)}, 0, 2, 7 * time.Second, nil},
-		{"fault 21: an outage may ask too", []error{&llm.UnavailableError{RetryAfter: 3 * time.Second}}, 0, 2, 3 * time.Second, nil},
-		{"fault 21: what does not fit the deadline is not waited for", []error{limited(90 * time.Second)}, time.Minute, 1, 0, &llm.RateLimitError{}},
-		{"fault 21: what does is", []error{limited(50 * time.Second)}, time.Minute, 2, 50 * time.Second, nil},
-		{"fault 21: without a deadline there is patience", []error{limited(2 * time.Minute)}, 0, 1, 0, &llm.RateLimitError{}},
-		{"fault 22: no header, longer base", []error{limited(0), limited(0)}, 0, 3, time.Second + 2*time.Second, nil},
+		{"exactly as long as asked", []error{limited(7 * time.Second)}, 0, 2, 7 * time.Second, nil},
+		{"an outage may ask too", []error{&llm.UnavailableError{RetryAfter: 3 * time.Second}}, 0, 2, 3 * time.Second, nil},
+		{"what does not fit the deadline is not waited for", []error{limited(90 * time.Second)}, time.Minute, 1, 0, &llm.RateLimitError{}},
+		{"what does is", []error{limited(50 * time.Second)}, time.Minute, 2, 50 * time.Second, nil},
+		{"without a deadline there is patience", []error{limited(2 * time.Minute)}, 0, 1, 0, &llm.RateLimitError{}},
+		{"no header, longer base", []error{limited(0), limited(0)}, 0, 3, time.Second + 2*time.Second, nil},
 		{"back-off must fit as well", []error{down(), down(), down()}, 600 * time.Millisecond, 2, 250 * time.Millisecond, &llm.UnavailableError{}},
-		{"fault 23, 35: a dead key is not tried again", []error{dead}, 0, 1, 0, llm.ErrUnauthorized},
-		{"fault 36: too long stays too long", []error{llm.ErrTooLong}, 0, 1, 0, llm.ErrTooLong},
+		{"a dead key is not tried again", []error{dead}, 0, 1, 0, llm.ErrUnauthorized},
+		{"too long stays too long", []error{llm.ErrTooLong}, 0, 1, 0, llm.ErrTooLong},
 		{"an open breaker is not waited for", []error{&llm.OpenError{RetryAfter: time.Millisecond, Cause: down()}}, 0, 1, 0, &llm.OpenError{}},
 		{"what took too long gets one more chance", []error{llm.ErrTimeout, llm.ErrTimeout}, 0, 2, 250 * time.Millisecond, llm.ErrTimeout},
-		{"fault 37: a bad certificate is tried three times in all", []error{shabby, shabby, shabby}, 0, 3, 750 * time.Millisecond, shabby},
+		{"a bad certificate is tried three times in all", []error{shabby, shabby, shabby}, 0, 3, 750 * time.Millisecond, shabby},
 		{"a caller's deadline is the end", []error{context.DeadlineExceeded}, 0, 1, 0, context.DeadlineExceeded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestTimeoutIsRetriedOnlyWhereTimeIsLeft(t *testing.T) {
 	}
 }
 
-// Fault 42: nobody waits for a caller that has left.
+// Nobody waits for a caller that has left.
 func TestWaitEndsWithTheCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -47,8 +47,8 @@ func TestWhenTheNextModelIsAsked(t *testing.T) {
 		{"a used-up quota", named("a", nil, dead(llm.ErrQuota)), second, "b", "", "quota", answer.Usage},
 		{"a dead key", named("a", nil, dead(llm.ErrUnauthorized)), second, "b", "", "dead_key", answer.Usage},
 		{"too long for the first", named("a", nil, dead(llm.ErrTooLong)), second, "b", "", "too_long", answer.Usage},
-		{"fault 30: a refusal, with both paid for", named("a", refusal, nil), second, "b", "", "refused", llm.Usage{PromptTokens: 17, CompletionTokens: 5}},
-		{"fault 30: two refusals", named("a", refusal, nil), named("b", refusal, nil), "b", "", "refused", llm.Usage{PromptTokens: 14}},
+		{"a refusal, with both paid for", named("a", refusal, nil), second, "b", "", "refused", llm.Usage{PromptTokens: 17, CompletionTokens: 5}},
+		{"two refusals", named("a", refusal, nil), named("b", refusal, nil), "b", "", "refused", llm.Usage{PromptTokens: 14}},
 		{"a refusal, and nobody else to ask", named("a", refusal, nil), named("b", nil, down()), "a", "", "refused", refusal.Usage},
 		{"a request nobody takes", named("a", nil, dead(llm.ErrRejected)), second, "", "rejected", "", llm.Usage{}},
 		{"a caller who left", named("a", nil, context.Canceled), second, "", "cancelled", "", llm.Usage{}},
@@ -112,7 +112,7 @@ func TestMeterTellsOfEveryAttempt(t *testing.T) {
 	})
 }
 
-// Fault 41: both providers are down for ten minutes. Nothing fails for good,
+// Both providers are down for ten minutes. Nothing fails for good,
 // hardly anything is asked meanwhile, and the return is a ramp, not a herd.
 func TestBothProvidersDownForTenMinutes(t *testing.T) {
 	t.Parallel()

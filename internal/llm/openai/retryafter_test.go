@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Fault 21: Retry-After in every spelling in use.
+// Retry-After in every spelling in use.
 func TestRetryAfterSpellings(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)

@@ -27,8 +27,8 @@ func TestAttemptHasAnEnd(t *testing.T) {
 		name string
 		step llmtest.Step
 	}{
-		{"fault 26: no headers", llmtest.Hang()},
-		{"fault 27: a byte at a time", llmtest.Drip(20 * time.Millisecond)},
+		{"no headers", llmtest.Hang()},
+		{"a byte at a time", llmtest.Drip(20 * time.Millisecond)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -58,7 +58,7 @@ func TestCallersEndIsTheContexts(t *testing.T) {
 		{"before headers", llmtest.Hang()},
 		{"within the body", llmtest.Drip(time.Millisecond)},
 	} {
-		t.Run("fault 42: cancelled "+c.name, func(t *testing.T) {
+		t.Run("cancelled "+c.name, func(t *testing.T) {
 			t.Parallel()
 			model := llmtest.New(t, c.step)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -98,7 +98,7 @@ func TestUnreachableEndpoint(t *testing.T) {
 	require.True(t, llm.Retryable(err))
 }
 
-// Fault 37: an endpoint that cannot prove who it is gets nothing.
+// An endpoint that cannot prove who it is gets nothing.
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 	asked := false
