@@ -166,7 +166,7 @@ func newGrams(tokens []text.Token, n int) grams {
 // add takes in the runs of another text, except those of a text of no interest.
 func (g *grams) add(tokens []text.Token, except *grams) {
 	g.each(tokens, func(i int, id int32) {
-		h := hash(tokens[i : i+g.n])
+		h := text.RunHash(tokens[i : i+g.n])
 		if _, found := except.index[h]; id < 0 && !found {
 			g.index[h] = int32(len(g.index))
 		}
@@ -176,7 +176,7 @@ func (g *grams) add(tokens []text.Token, except *grams) {
 // each visits every run of n tokens with its number in the text of g, or -1.
 func (g *grams) each(tokens []text.Token, visit func(i int, id int32)) {
 	for i := 0; i+g.n <= len(tokens); i++ {
-		id, ok := g.index[hash(tokens[i:i+g.n])]
+		id, ok := g.index[text.RunHash(tokens[i:i+g.n])]
 		if !ok {
 			id = -1
 		}
@@ -216,17 +216,4 @@ func (g *grams) runs(tokens []text.Token) [][2]int {
 		}
 	})
 	return out
-}
-
-// hash is FNV-1a over the stems, each with an end mark.
-func hash(tokens []text.Token) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range tokens {
-		s := tokens[i].Stem
-		for k := range len(s) {
-			h = (h ^ uint64(s[k])) * 1099511628211
-		}
-		h = (h ^ 0xff) * 1099511628211
-	}
-	return h
 }

@@ -206,7 +206,7 @@ func distinct(words []text.Token) float64 {
 	var held [64]uint64
 	seen := held[:0]
 	for k := 0; k+1 < len(words) && k < cap(held); k++ {
-		h := hash(words[k : k+2])
+		h := text.RunHash(words[k : k+2])
 		fresh := true
 		for _, x := range seen {
 			if x == h {
@@ -232,7 +232,7 @@ func (a *Answer) repeated(out []degree) {
 		if len(words) < 4 {
 			continue
 		}
-		h := hash(words)
+		h := text.RunHash(words)
 		if seen[h] {
 			out[i] = plain
 		}

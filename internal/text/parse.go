@@ -263,7 +263,7 @@ func (p *parser) token(spelling string, cps int) {
 
 func (p *parser) add(w part, start, end int) {
 	p.doc.Tokens = append(p.doc.Tokens, Token{
-		Norm: w.norm, Stem: w.stem, Start: start, End: end,
+		Norm: w.norm, Stem: w.stem, Hash: w.hash, Start: start, End: end,
 		Sentence: len(p.doc.Sentences), Class: w.class, Negator: w.negator,
 	})
 }

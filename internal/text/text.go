@@ -10,6 +10,8 @@
 // between goroutines as long as nobody changes them.
 package text
 
+import "math/bits"
+
 // Class says what a token can contribute to a match.
 type Class uint8
 
@@ -30,6 +32,8 @@ type Token struct {
 	// Stem is the English Snowball (Porter2) stem of Norm; Norm itself for
 	// numbers, tech tokens and words of other scripts.
 	Stem string
+	// Hash is of Stem, the same in every process: equal stems have equal hashes.
+	Hash uint64
 	// Start and End bound the word in the source, in code points: [Start, End).
 	Start, End int
 	// Sentence is the index of the token's sentence in Doc.Sentences.
@@ -37,6 +41,16 @@ type Token struct {
 	Class    Class
 	// Negator is true for "not", "never", "without" and the like.
 	Negator bool
+}
+
+// RunHash is a hash of the stems of a run of tokens, in their order.
+func RunHash(run []Token) uint64 {
+	h := uint64(len(run))
+	for i := range run {
+		// Rotating and multiplying by an odd number keep the order in.
+		h = (bits.RotateLeft64(h, 23) ^ run[i].Hash) * 0x9e3779b97f4a7c15
+	}
+	return h
 }
 
 // Sentence is a run of tokens that ends with a full stop, a semicolon, an

@@ -24,6 +24,7 @@ type word struct {
 
 type part struct {
 	norm, stem string
+	hash       uint64 // of stem
 	class      Class
 	negator    bool
 }
@@ -81,8 +82,24 @@ var careless = map[string]string{
 	"cant": "can", "wont": "will",
 }
 
-// analyse takes a spelling apart: contraction, clitic, class and stem.
+// analyse takes a spelling apart, and hashes its stems once for all who compare
+// runs of words.
 func analyse(spelling string) *word {
+	w := takeApart(spelling)
+	w.first.hash, w.second.hash = fnv1a(w.first.stem), fnv1a(w.second.stem)
+	return w
+}
+
+func fnv1a(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+// takeApart finds contraction, clitic, class and stem.
+func takeApart(spelling string) *word {
 	w := &word{spelling: spelling}
 	norm := spelling
 	if !isLowerASCII(norm) {

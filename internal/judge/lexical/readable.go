@@ -18,7 +18,7 @@ func (q *compiled) readable(r *evidence.Reading) []bool {
 	said := make(map[uint64]bool, len(doc.Sentences))
 	for i := range doc.Sentences {
 		words := doc.Words(i)
-		same := fingerprint(words)
+		same := text.RunHash(words)
 		keep[i] = !stuffed[i] && !echoed[i] && !said[same] && !announces(words) && !hidden(r.Integrity, doc.Sentences[i])
 		said[same] = true
 	}
@@ -51,16 +51,4 @@ func announces(words []text.Token) bool {
 		next = words[2].Norm
 	}
 	return next == "the" || next == "my" || next == "a" || next == "an"
-}
-
-// fingerprint is FNV-1a over the stems of a sentence, each with an end mark.
-func fingerprint(words []text.Token) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range words {
-		for k := range len(words[i].Stem) {
-			h = (h ^ uint64(words[i].Stem[k])) * 1099511628211
-		}
-		h = (h ^ 0xff) * 1099511628211
-	}
-	return h
 }
