@@ -24,7 +24,7 @@ func (s Scale) With(point float64) Scale {
 	return slices.Insert(slices.Clone(s), at, point)
 }
 
-// Nearest is the point of the scale nearest to v, of two equally near ones the
+// Nearest is the point of the scale closest to v; where two are as close, the
 // higher; v itself on an empty scale.
 func (s Scale) Nearest(v float64) float64 {
 	best, least := v, math.Inf(1)
@@ -76,7 +76,7 @@ func (c Confusion) TNR() Figure { return ratio(c.TN, c.TN+c.FP) }
 // YesBias is the judge's share of yes less people's: above 0 it is too kind.
 func (c Confusion) YesBias() Figure { return ratio(c.FP-c.FN, c.N()) }
 
-// MacroF1 is the mean of the F1 of yes and of no, over those of the two that
+// MacroF1 averages the F1 of yes and that of no, over those of the two that
 // anyone said. Undefined without pairs.
 func (c Confusion) MacroF1() Figure { return MeanOf(c.f1s()...) }
 
