@@ -69,9 +69,10 @@ func typos(d *text.Doc, random *rand.Rand) (string, bool) {
 		if t.End-t.Start < longWord || t.Class == text.Number {
 			continue
 		}
-		// The first letter stays: that is how people mistype and still are read.
+		// The first letter stays, in each part of "main.tf" too: that is how people
+		// mistype and still are read.
 		at := t.Start + 1 + random.IntN(t.End-t.Start-2)
-		if unicode.IsLetter(runes[at]) && unicode.IsLetter(runes[at+1]) && runes[at] != runes[at+1] {
+		if unicode.IsLetter(runes[at-1]) && unicode.IsLetter(runes[at]) && unicode.IsLetter(runes[at+1]) && runes[at] != runes[at+1] {
 			spots = append(spots, at)
 		}
 	}
