@@ -1,6 +1,7 @@
 package lexical
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,10 +16,11 @@ const (
 type spelling struct {
 	word  string
 	ascii bool
-	// set has a bit for each bigram, hashed: the number of common bits bounds
-	// the number of common bigrams from above, but for collisions.
-	set uint64
-	n   int // bigrams
+	// set has a bit for each bigram, hashed. The number of common bits, and the
+	// lesser number of repeats, bound the number of common bigrams from above.
+	set     uint64
+	n       int // bigrams
+	repeats int // bigrams without a bit of their own
 }
 
 func newSpelling(word string) spelling {
@@ -31,6 +33,7 @@ func newSpelling(word string) spelling {
 			s.set |= 1 << (bigram(word, i) % 61)
 		}
 	}
+	s.repeats = max(0, s.n-bits.OnesCount64(s.set))
 	return s
 }
 

@@ -142,11 +142,13 @@ func (v *vocabulary) resemble(hits []hit, u *unit) []hit {
 	for t, set := range v.sets {
 		// The least Dice that counts without a common prefix is .7; with one,
 		// the first bigrams agree.
+		// Two letters swapped in the middle of five leave one bigram.
 		common := bits.OnesCount64(word.set & set)
-		if common < 2 {
+		if common == 0 {
 			continue
 		}
 		other := &v.terms[t].spell
+		common += min(word.repeats, other.repeats)
 		if !other.ascii || 20*common < 7*(word.n+other.n)-40 && (common < 4 || word.word[:4] != other.word[:4]) {
 			continue
 		}
