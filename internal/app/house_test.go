@@ -27,10 +27,13 @@ var mayImport = map[string][]string{
 	"internal/judge/model":   {"internal/judge", "internal/rubric", "internal/evidence", "internal/text", "internal/prompt", "internal/llm"},
 	"internal/llm/openai":    {"internal/llm"},
 	"internal/grading":       {"internal/rubric", "internal/judge", "internal/evidence", "internal/text"},
+	"internal/batch":         {"internal/grading", "internal/judge", "internal/rubric"},
+	"internal/queue":         {"internal/batch"},
+	"internal/rows":          {"internal/api"},
 	"internal/probe":         {"internal/rubric", "internal/judge", "internal/text"},
 	"internal/eval":          {"internal/grading", "internal/rubric", "internal/agreement", "internal/calibration", "internal/text"},
-	"internal/store":         {"internal/grading", "internal/judge"},
-	"internal/server":        {"internal/api", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
+	"internal/store":         {"internal/grading", "internal/judge", "internal/batch"},
+	"internal/server":        {"internal/api", "internal/batch", "internal/rows", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
 	"internal/app":           {"*"},
 	"cmd/gradus":             {"*"},
 }
@@ -43,13 +46,14 @@ var onlyHere = []struct {
 }{
 	{"github.com/gin-gonic/gin", []string{"internal/server"}},
 	{"github.com/danielgtaylor/huma/", []string{"internal/server"}},
-	{"github.com/redis/go-redis/", []string{"internal/store", "internal/store/storetest"}},
+	{"github.com/redis/go-redis/", []string{"internal/store", "internal/store/storetest", "internal/queue"}},
+	{"github.com/hibiken/asynq", []string{"internal/queue"}},
 	{"github.com/alicebob/miniredis/", []string{"internal/store"}},
 	{"github.com/sashabaranov/go-openai", []string{"internal/llm/openai"}},
 }
 
 // pure rooms run in a unit test with no network and no disk.
-var pure = []string{"internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/grading", "internal/probe"}
+var pure = []string{"internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/grading", "internal/batch", "internal/probe"}
 
 // TestImportsRunOneWay reads the files itself: a test that asked the go command
 // would be answered from the test cache after the law is broken.
