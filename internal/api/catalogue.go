@@ -43,6 +43,9 @@ var (
 		"The connection was too slow or stalled. Sending the request again is safe.")
 	BodyTooLarge = declare("body-too-large", http.StatusRequestEntityTooLarge, "The body is too large",
 		"A request body may have at most 512 KiB.")
+	Misdirected = declare("misdirected-request", http.StatusMisdirectedRequest, "This service does not go by that name",
+		"An open service on loopback answers requests for localhost, 127.0.0.1, [::1] and the name it was told to listen on, and no others: "+
+			"a page of another site could pass itself off as one of this machine. With API keys, or --insecure-open, any name will do.")
 	UnsupportedMediaType = declare("unsupported-media-type", http.StatusUnsupportedMediaType, "The body is of an unsupported type",
 		"Send JSON in UTF-8, uncompressed, with \"Content-Type: application/json\".")
 	InvalidRequest = declare("invalid-request", http.StatusUnprocessableEntity, "The request does not make sense",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,6 +46,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		Library:      a.shelf.library,
 		Health:       a.health,
 		Keys:         guard,
+		Hosts:        a.hosts(),
 		Metrics:      a.metrics.handler(),
 		Observe:      a.metrics.exchange,
 		StoreDown:    func(err error) bool { return errors.Is(err, store.ErrUnavailable) },
@@ -73,6 +75,20 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		return door.Shutdown(grace)
 	})
 	return group.Wait()
+}
+
+// hosts are the names that requests must use, where nothing but the name keeps
+// the pages of other sites out: on an open service that only this machine
+// reaches.
+func (a *App) hosts() []string {
+	if len(a.cfg.APIKeys) > 0 || a.cfg.InsecureOpen || !a.cfg.Loopback() {
+		return nil
+	}
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, _, err := net.SplitHostPort(a.cfg.Listen()); err == nil && !slices.Contains(names, host) {
+		names = append(names, host)
+	}
+	return names
 }
 
 // announce says in one line which judge and which store are in use and how to

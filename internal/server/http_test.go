@@ -166,7 +166,10 @@ func TestOtherHandlersAreMounted(t *testing.T) {
 	}
 	d := open(t, func(c *Config) { c.Metrics, c.Page = say("metrics"), say("page") })
 	require.Equal(t, "metrics", string(d.get("/metrics").body))
-	require.Equal(t, "page", string(d.get("/").body))
+	for _, path := range []string{"/", "/sets/platform", "/sets/platform/on-call", "/batches", "/batches/ba_1", "/session", "/static/x/app.css"} {
+		require.Equal(t, "page", string(d.get(path).body), path)
+	}
+	require.Equal(t, "page", string(d.send("POST", "/sets/platform/on-call", "answer=x").body))
 }
 
 func TestHealth(t *testing.T) {

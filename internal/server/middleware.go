@@ -176,7 +176,7 @@ func (s *Server) admit(c *gin.Context) error {
 	if s.cfg.Keys.open() {
 		x.tenant = tenantOpen
 	} else {
-		key, given := bearer(c.Request.Header.Get("Authorization"))
+		key, given := s.credential(c.Request)
 		switch {
 		case !given:
 			return fail(api.KeyNeeded, "The Authorization header has no bearer key.")

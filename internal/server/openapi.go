@@ -17,8 +17,8 @@ import (
 )
 
 // everywhere lists the problems that a guarded route may answer with whatever
-// it does; open routes have only the last.
-var everywhere = []api.ProblemType{api.KeyNeeded, api.CrossOrigin, api.Internal}
+// it does; open routes have only the last two.
+var everywhere = []api.ProblemType{api.KeyNeeded, api.CrossOrigin, api.Misdirected, api.Internal}
 
 // describe renders the OpenAPI 3.1 document of the endpoints.
 func describe(list []endpoint, version string) ([]byte, error) {
@@ -129,7 +129,7 @@ func byStatus(ep endpoint) map[int][]api.ProblemType {
 	out := map[int][]api.ProblemType{}
 	types := slices.Concat(ep.doc.problems, everywhere)
 	if ep.open {
-		types = append(slices.Clone(ep.doc.problems), api.Internal)
+		types = append(slices.Clone(ep.doc.problems), api.Misdirected, api.Internal)
 	}
 	for _, t := range types {
 		out[t.Status] = append(out[t.Status], t)

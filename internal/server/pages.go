@@ -45,7 +45,7 @@ const docsScript = `SwaggerUIBundle({
 });
 `
 
-// landing is what / shows until there is a better page.
+// landing is what / shows where there is no web page.
 const landing = `<!doctype html>
 <html lang="en">
 <head>
@@ -93,13 +93,12 @@ func (s *Server) docs(c *gin.Context) error {
 	return nil
 }
 
-// page answers GET /.
-func (s *Server) page(c *gin.Context) error {
-	c.Header("Content-Security-Policy", pagePolicy)
+// home answers GET /.
+func (s *Server) home(c *gin.Context) error {
 	if s.cfg.Page != nil {
-		s.cfg.Page.ServeHTTP(c.Writer, c.Request)
-		return nil
+		return s.page(c)
 	}
+	c.Header("Content-Security-Policy", pagePolicy)
 	writePage(c, "text/html; charset=utf-8", landing)
 	return nil
 }

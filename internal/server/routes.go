@@ -122,7 +122,7 @@ func (s *Server) endpoints() []endpoint {
 		{method: http.MethodGet, path: "/docs", open: true, serve: s.docs, doc: operation{
 			id: "docs", tag: "service", summary: "Read this document in a browser", status: http.StatusOK, media: "text/html",
 		}},
-		{method: http.MethodGet, path: "/", open: true, serve: s.page, doc: operation{
+		{method: http.MethodGet, path: "/", open: true, serve: s.home, doc: operation{
 			id: "home", tag: "service", summary: "Open the web page", status: http.StatusOK, media: "text/html",
 		}},
 	}
@@ -146,7 +146,7 @@ func (s *Server) route() error {
 	if err := e.SetTrustedProxies(nil); err != nil {
 		return err
 	}
-	e.Use(s.around)
+	e.Use(s.around, s.addressed)
 	list := s.endpoints()
 	for _, ep := range list {
 		handler := s.handler(ep)
@@ -159,9 +159,14 @@ func (s *Server) route() error {
 	files := s.handler(endpoint{open: true, serve: s.docs})
 	e.GET("/docs/*file", files)
 	e.HEAD("/docs/*file", files)
-	e.NoRoute(s.handler(endpoint{open: true, serve: func(*gin.Context) error {
-		return fail(api.NotFound, "There is nothing at this path.")
-	}}))
+	if s.cfg.Page != nil {
+		for _, path := range pagePaths {
+			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+				e.Handle(method, path, s.handler(endpoint{open: true, serve: s.page}))
+			}
+		}
+	}
+	e.NoRoute(s.handler(endpoint{open: true, serve: s.nowhere}))
 	e.NoMethod(s.handler(endpoint{open: true, serve: func(*gin.Context) error {
 		return fail(api.MethodNotAllowed, "The method is not allowed here.")
 	}}))

@@ -62,8 +62,18 @@ type Config struct {
 	Health  Health  // nil: always ready
 	Keys    Keys    // none: open, tenant "local"
 
-	Metrics http.Handler   // /metrics; nil: no such path
-	Page    http.Handler   // /; nil: a list of the endpoints
+	Metrics http.Handler // /metrics; nil: no such path
+	// Page answers / and the other paths of the web page (see pagePaths); nil: a
+	// list of the endpoints at /.
+	Page http.Handler
+	// Session is the key that a browser's session stands for, or empty. It counts
+	// as if it had been sent as a bearer key, unless one was. nil: no sessions.
+	Session func(*http.Request) string
+	// Hosts are the names that an open service on loopback goes by. A request for
+	// another name comes from a page that pretends to be of this machine (DNS
+	// rebinding) and is refused. none: any name will do.
+	Hosts []string
+
 	Observe func(Exchange) // nil: nobody
 
 	// StoreDown says whether an error means that kept grades cannot be reached;
