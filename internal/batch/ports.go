@@ -18,8 +18,8 @@ type Grader interface {
 type Queue interface {
 	// Enqueue hands out work. A ref that is queued already is not an error.
 	Enqueue(ctx context.Context, refs ...Ref) error
-	// Known reports whether the queue will still deliver the ref, or is
-	// delivering it. A ref that was lost, archived or delivered is not known.
+	// Known reports whether the queue will still deliver the ref. One that was
+	// lost, archived or delivered is not known.
 	Known(ctx context.Context, ref Ref) (bool, error)
 	// Drop takes refs that were not delivered yet out of the queue, where it can.
 	Drop(ctx context.Context, refs ...Ref) error

@@ -1,0 +1,159 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/gradus-ai/gradus/internal/batch"
+)
+
+// Handlers do the work that the queue brings. A handler that returns nil is
+// done with it; any error brings the work again, after the delay that Later
+// names or else after one that grows. Their context ends only when the time to
+// stop has run out, never because the queue has lost sight of the task.
+type Handlers struct {
+	Chunk  func(context.Context, batch.Ref) error
+	Notice func(context.Context, batch.Key) error // nil: notices are left to others
+	// Later is how long an error wants to wait; false when it does not say.
+	Later func(error) (time.Duration, bool)
+	// Chunks and Notices are how many are worked on at once.
+	Chunks, Notices int
+	// Grace is how long Work waits for what is in progress once it is told to
+	// stop.
+	Grace time.Duration
+}
+
+// How often an idle worker looks for something to do, and how often for work
+// whose delay is over. asynq's own defaults, 1 s and 5 s, are far above the
+// time that a small batch takes.
+const (
+	lookEvery      = 40 * time.Millisecond
+	lookDelayed    = 250 * time.Millisecond
+	lookForNotices = time.Second
+)
+
+// crashDelay is how soon work comes again whose worker was lost, as far as the
+// queue can tell.
+const crashDelay = time.Second
+
+// newerDelay is how long work written by a newer version waits for a worker of
+// that version.
+const newerDelay = 2 * time.Second
+
+// errNewer says that a payload is of a version that this program does not know.
+var errNewer = errors.New("the payload is of a newer version")
+
+// Work brings work to the handlers until the context ends, then waits for what
+// is in progress, at most Handlers.Grace. A Redis that does not answer is waited
+// for.
+func (q *Queue) Work(ctx context.Context, h Handlers) error {
+	hard, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	mux := asynq.NewServeMux()
+	// asynq ends the context of a handler when it cannot renew its own lease, and
+	// then has the work done once more at the same time. Whose work it is says
+	// the claim on the chunk, so the handlers are given a context of ours.
+	mux.HandleFunc(chunkTask, func(_ context.Context, t *asynq.Task) error {
+		p, err := decode(t.Payload())
+		if err != nil {
+			return err
+		}
+		return h.Chunk(hard, batch.Ref{Key: batch.Key{Tenant: p.Tenant, ID: p.Batch}, Chunk: p.Chunk, Gen: p.Gen})
+	})
+	chunks := q.server(h, h.Chunks, lookEvery, q.shards()...)
+	if err := chunks.Start(mux); err != nil {
+		return fmt.Errorf("start working: %w", err)
+	}
+	running := []*asynq.Server{chunks}
+	if h.Notice != nil {
+		mux.HandleFunc(noticeTask, func(_ context.Context, t *asynq.Task) error {
+			p, err := decode(t.Payload())
+			if err != nil {
+				return err
+			}
+			return h.Notice(hard, batch.Key{Tenant: p.Tenant, ID: p.Batch})
+		})
+		notices := q.server(h, h.Notices, lookForNotices, q.notices())
+		if err := notices.Start(mux); err != nil {
+			chunks.Shutdown()
+			return fmt.Errorf("start notifying: %w", err)
+		}
+		running = append(running, notices)
+	}
+	<-ctx.Done()
+	for _, s := range running {
+		s.Stop()
+	}
+	for _, s := range running {
+		s.Shutdown()
+	}
+	return nil
+}
+
+// server makes one asynq server over queues that all get their turn.
+func (q *Queue) server(h Handlers, concurrency int, look time.Duration, queues ...string) *asynq.Server {
+	shares := make(map[string]int, len(queues))
+	for _, name := range queues {
+		shares[name] = 1
+	}
+	return asynq.NewServerFromRedisClient(q.cfg.Client, asynq.Config{
+		Concurrency:              max(1, concurrency),
+		Queues:                   shares,
+		TaskCheckInterval:        look,
+		DelayedTaskCheckInterval: max(look, lookDelayed),
+		ShutdownTimeout:          max(time.Millisecond, h.Grace),
+		RetryDelayFunc:           h.delay,
+		// Coming again is not a failure: asynq counts failures, and archives
+		// what has too many.
+		IsFailure: func(error) bool { return false },
+		Logger:    quiet{q.cfg.Log},
+		LogLevel:  asynq.DebugLevel,
+	})
+}
+
+// delay is how long work waits that a handler returned an error for.
+func (h Handlers) delay(retried int, err error, _ *asynq.Task) time.Duration {
+	switch {
+	case errors.Is(err, errNewer):
+		return newerDelay
+	case errors.Is(err, asynq.ErrLeaseExpired):
+		return crashDelay
+	}
+	if h.Later != nil {
+		if wait, ok := h.Later(err); ok {
+			return wait
+		}
+	}
+	// retried stays 0 for what is no failure: the spread has to do.
+	return time.Second + time.Duration(rand.Int64N(int64(time.Second))) + min(30*time.Second, time.Duration(retried)*time.Second)
+}
+
+func decode(body []byte) (payload, error) {
+	var p payload
+	if err := json.Unmarshal(body, &p); err != nil {
+		return p, fmt.Errorf("read payload: %w", err)
+	}
+	if p.Version > payloadVersion {
+		return p, fmt.Errorf("%w: %d", errNewer, p.Version)
+	}
+	return p, nil
+}
+
+// quiet passes asynq's log on, most of it as debugging: what goes wrong with the
+// work is logged by those who do it.
+type quiet struct{ log *slog.Logger }
+
+func (l quiet) Debug(args ...any) { l.log.Debug("queue", "detail", fmt.Sprint(args...)) }
+func (l quiet) Info(args ...any)  { l.log.Debug("queue", "detail", fmt.Sprint(args...)) }
+func (l quiet) Warn(args ...any)  { l.log.Debug("queue", "detail", fmt.Sprint(args...)) }
+func (l quiet) Error(args ...any) { l.log.Warn("queue", "detail", fmt.Sprint(args...)) }
+
+// Fatal does not end the process: only its own main does that.
+func (l quiet) Fatal(args ...any) { l.log.Error("queue", "detail", fmt.Sprint(args...)) }
