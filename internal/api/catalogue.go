@@ -29,6 +29,8 @@ var (
 		"Send a valid key as \"Authorization: Bearer KEY\".")
 	CrossOrigin = declare("cross-origin", http.StatusForbidden, "Requests from other sites are refused",
 		"A browser sent this request on behalf of another site.")
+	ForbiddenScope = declare("forbidden-scope", http.StatusForbidden, "The key may not do this",
+		"The key is valid but lacks the scope that detail names: grade to send answers in and take them back, read to look at grades and questions, admin for what concerns all tenants.")
 	NotFound = declare("not-found", http.StatusNotFound, "There is nothing at this path",
 		"The path is not one of this service; /openapi.json lists those that are.")
 	UnknownSet = declare("unknown-set", http.StatusNotFound, "There is no such question set",
@@ -64,6 +66,8 @@ var (
 		"The service may not use its model at present; its operator has been told why. \"fallback\": \"lexical\" grades without it.")
 	StoreUnavailable = declare("store-unavailable", http.StatusServiceUnavailable, "Kept grades cannot be reached right now",
 		"The store does not answer, so it cannot be said whether this grade is kept, nor can it be forgotten. Grading goes on. Try again after Retry-After.")
+	KeysUnavailable = declare("keys-unavailable", http.StatusServiceUnavailable, "Keys cannot be checked right now",
+		"The store of keys does not answer, so it cannot be said whether this key is valid. Try again after Retry-After.")
 	ShuttingDown = declare("shutting-down", http.StatusServiceUnavailable, "The service is shutting down",
 		"Requests in progress are finished, new ones are refused. Try again after Retry-After.")
 	ModelTimeout = declare("model-timeout", http.StatusGatewayTimeout, "The model took too long",

@@ -20,6 +20,7 @@ const module = "github.com/gradus-ai/gradus/"
 // mayImport is the law of the house: for each room, the rooms of ours that its
 // code may import. A room that is not listed may import nothing of ours.
 var mayImport = map[string][]string{
+	"internal/config":        {"internal/access"},
 	"internal/evidence":      {"internal/text"},
 	"internal/prompt":        {"internal/rubric"},
 	"internal/judge":         {"internal/rubric", "internal/evidence"},
@@ -32,8 +33,8 @@ var mayImport = map[string][]string{
 	"internal/rows":          {"internal/api"},
 	"internal/probe":         {"internal/rubric", "internal/judge", "internal/text"},
 	"internal/eval":          {"internal/grading", "internal/rubric", "internal/agreement", "internal/calibration", "internal/text"},
-	"internal/store":         {"internal/grading", "internal/judge", "internal/batch"},
-	"internal/server":        {"internal/api", "internal/batch", "internal/rows", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
+	"internal/store":         {"internal/access", "internal/grading", "internal/judge", "internal/batch"},
+	"internal/server":        {"internal/access", "internal/api", "internal/batch", "internal/rows", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
 	"internal/app":           {"*"},
 	"cmd/gradus":             {"*"},
 }
@@ -53,7 +54,7 @@ var onlyHere = []struct {
 }
 
 // pure rooms run in a unit test with no network and no disk.
-var pure = []string{"internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/grading", "internal/batch", "internal/probe"}
+var pure = []string{"internal/access", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/grading", "internal/batch", "internal/probe"}
 
 // TestImportsRunOneWay reads the files itself: a test that asked the go command
 // would be answered from the test cache after the law is broken.

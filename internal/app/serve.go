@@ -33,11 +33,7 @@ func (a *App) Run(ctx context.Context) error {
 // Serve is Run on a listener of the caller's, which it closes.
 func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	defer a.Close()
-	keys := make([]string, len(a.cfg.APIKeys))
-	for i, key := range a.cfg.APIKeys {
-		keys[i] = key.Reveal()
-	}
-	guard, err := server.NewKeys(keys...)
+	keys, err := a.keys(ctx)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -45,7 +41,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		Grader:       a.service,
 		Library:      a.shelf.library,
 		Health:       a.health,
-		Keys:         guard,
+		Keys:         keys,
 		Hosts:        a.hosts(),
 		Metrics:      a.metrics.handler(),
 		Observe:      a.metrics.exchange,
@@ -64,6 +60,10 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	group.Go(func() error { return door.Serve(listener) })
 	group.Go(func() error { return a.shelf.watch(ctx) })
 	group.Go(func() error {
+		keys.Watch(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		a.complain(ctx)
 		return nil
 	})
@@ -81,7 +81,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 // the pages of other sites out: on an open service that only this machine
 // reaches.
 func (a *App) hosts() []string {
-	if len(a.cfg.APIKeys) > 0 || a.cfg.InsecureOpen || !a.cfg.Loopback() {
+	if a.cfg.InsecureOpen || !a.cfg.Loopback() {
 		return nil
 	}
 	names := []string{"localhost", "127.0.0.1", "::1"}

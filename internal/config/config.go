@@ -1,10 +1,9 @@
 // Package config says what can be set and reads it: defaults, then the
-// environment, then flags. It is the only package that reads the environment,
-// and it imports nothing of ours.
+// environment, then flags. It is the only package that reads the environment.
+// Of ours it imports only the form of API keys.
 package config
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gradus-ai/gradus/internal/access"
 )
 
 // DefaultModel is asked when only an OpenAI key is given.
@@ -21,9 +22,6 @@ const DefaultModel = "gpt-5.4-mini"
 
 // DefaultAddr is where serve listens when nothing is set.
 const DefaultAddr = "127.0.0.1:8080"
-
-// minKeyLength is the shortest API key accepted in the clear, in bytes.
-const minKeyLength = 32
 
 // minSecretLength is the shortest key for answer markers, in bytes.
 const minSecretLength = 16
@@ -68,7 +66,9 @@ type Config struct {
 	Retention     time.Duration `koanf:"retention"`
 
 	APIKeys []Secret `koanf:"api-keys"`
-	Secret  Secret   `koanf:"secret"`
+	// RequireKeys wants a key even while none is known to exist.
+	RequireKeys bool   `koanf:"require-keys"`
+	Secret      Secret `koanf:"secret"`
 
 	Rubrics string `koanf:"rubrics"`
 	Prompts string `koanf:"prompts"`
@@ -162,15 +162,18 @@ func (c *Config) Validate() error {
 		fault("GRADUS_SECRET must have %d characters or more", minSecretLength)
 	}
 	for i, key := range c.APIKeys {
-		if !validKey(key.Reveal()) {
-			fault("GRADUS_API_KEYS: key %d must have %d characters or more, or be sha256: and 64 hex digits", i+1, minKeyLength)
+		if _, err := access.ParseConfigured(key.Reveal()); err != nil {
+			fault("GRADUS_API_KEYS: key %d: %v", i+1, err)
 		}
+	}
+	if c.RequireKeys && len(c.APIKeys) == 0 && c.RedisURL == "" {
+		fault("GRADUS_REQUIRE_KEYS is set and there can be no keys: set GRADUS_API_KEYS, or REDIS_URL for keys made by gradus keys create")
 	}
 	if _, port, err := net.SplitHostPort(c.Listen()); err != nil {
 		fault("GRADUS_ADDR must be HOST:PORT")
 	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		fault("PORT must be a number from 0 to 65535")
-	} else if !c.Loopback() && len(c.APIKeys) == 0 && !c.InsecureOpen {
+	} else if c.Exposed() && c.RedisURL == "" { // in a Redis there may be keys
 		fault("%s is reachable from other machines and no API keys are set: set GRADUS_API_KEYS, or --insecure-open if something in front guards it", c.Listen())
 	}
 	if !slices.Contains([]string{"auto", "json", "text"}, c.LogFormat) {
@@ -195,12 +198,10 @@ func (c *Config) Loopback() bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func validKey(key string) bool {
-	if digest, ok := strings.CutPrefix(key, "sha256:"); ok {
-		raw, err := hex.DecodeString(digest)
-		return err == nil && len(raw) == 32
-	}
-	return len(key) >= minKeyLength
+// Exposed reports whether other machines reach the service and nothing in the
+// configuration makes it want a key, or says that it need not.
+func (c *Config) Exposed() bool {
+	return !c.Loopback() && len(c.APIKeys) == 0 && !c.RequireKeys && !c.InsecureOpen
 }
 
 // ParsePrice reads INPUT,CACHED,OUTPUT in US dollars per million tokens.

@@ -31,6 +31,7 @@ var settings = []Setting{
 	{Key: "redis-cache-url", Env: "REDIS_CACHE_URL", Usage: "a second Redis for cached grades only, free to evict (default: --redis-url)"},
 	{Key: "retention", Env: "GRADUS_RETENTION", Default: "30d", Usage: "how long grades are kept"},
 	{Key: "api-keys", Env: "GRADUS_API_KEYS", Secret: true, File: true, Serve: true, Usage: "comma-separated keys of 32 characters or more, or sha256:HEX"},
+	{Key: "require-keys", Env: "GRADUS_REQUIRE_KEYS", Default: "false", Serve: true, Usage: "want an API key even before one is found in Redis"},
 	{Key: "secret", Env: "GRADUS_SECRET", Secret: true, File: true, Usage: "key for fence markers; made once and kept in Redis when unset"},
 	{Key: "rubrics", Env: "GRADUS_RUBRICS", Usage: "folder of question sets that replace or extend the embedded ones; reloaded when it changes"},
 	{Key: "prompts", Env: "GRADUS_PROMPTS", Usage: "folder of prompt templates that replace the embedded ones"},

@@ -106,8 +106,6 @@ func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 // graded the answer once.
 func whole(b *testing.B) (http.Handler, []byte) {
 	b.Helper()
-	keys, err := NewKeys(clearKey)
-	require.NoError(b, err)
 	kept, err := store.Open(b.Context(), store.Config{MemoryOnly: true, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = kept.Close() })
@@ -116,7 +114,7 @@ func whole(b *testing.B) (http.Handler, []byte) {
 	s, err := New(Config{
 		Grader:  service,
 		Library: bigLibrary(b),
-		Keys:    keys,
+		Keys:    ring(b, clearKey),
 		Log:     slog.New(slog.NewJSONHandler(io.Discard, nil)),
 		Observe: func(Exchange) {},
 	})

@@ -54,7 +54,7 @@ func (s *Server) credential(r *http.Request) (string, bool) {
 // addressed refuses requests for a name that is not ours, where there is a list
 // of those that are.
 func (s *Server) addressed(c *gin.Context) {
-	if len(s.cfg.Hosts) > 0 && !slices.Contains(s.cfg.Hosts, hostname(c.Request.Host)) {
+	if len(s.cfg.Hosts) > 0 && !s.guarded() && !slices.Contains(s.cfg.Hosts, hostname(c.Request.Host)) {
 		s.fail(c, fail(api.Misdirected, "This service answers to "+strings.Join(s.cfg.Hosts, ", ")+" only."))
 	}
 }

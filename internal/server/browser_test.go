@@ -36,10 +36,8 @@ func TestPageTakesNoFormsFromOtherSites(t *testing.T) {
 
 func TestSessionStandsForAKey(t *testing.T) {
 	t.Parallel()
-	keys, err := NewKeys(clearKey)
-	require.NoError(t, err)
 	d := open(t, func(c *Config) {
-		c.Keys = keys
+		c.Keys = ring(t, clearKey)
 		c.Session = func(r *http.Request) string { return r.Header.Get("Cookie") }
 	})
 	for name, tt := range map[string]struct {

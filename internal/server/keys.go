@@ -1,64 +1,66 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
-	"fmt"
+	"context"
+	"errors"
+	"net/http"
 	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gradus-ai/gradus/internal/access"
+	"github.com/gradus-ai/gradus/internal/api"
 )
 
-// Tenants. Without keys there is one tenant, with keys from the configuration
-// there is one too, of another name, so that locking an open service does not
-// hand its grades to whoever holds a key.
-const (
-	tenantOpen = "local"
-	tenantKeys = "default"
-)
+// nobody is who asks where no key is needed.
+var nobody = &access.Key{Tenant: access.TenantOpen, Scopes: access.AllScopes}
 
-// minKey is the shortest key accepted in the clear, in bytes.
-const minKey = 32
+// guarded reports whether a key is needed.
+func (s *Server) guarded() bool { return s.cfg.Keys != nil && s.cfg.Keys.Guarded() }
 
-// Keys are the API keys that a service accepts, kept as SHA-256 digests. The
-// zero value accepts everyone.
-type Keys struct{ digests [][sha256.Size]byte }
-
-// NewKeys reads keys: each is a clear key of 32 bytes or more, or "sha256:" and
-// the 64 hexadecimal digits of one. No error repeats a key.
-func NewKeys(keys ...string) (Keys, error) {
-	var k Keys
-	for i, key := range keys {
-		digits, hashed := strings.CutPrefix(key, "sha256:")
-		var digest [sha256.Size]byte
-		switch {
-		case hashed:
-			raw, err := hex.DecodeString(digits)
-			if err != nil || len(raw) != len(digest) {
-				return Keys{}, fmt.Errorf("API key %d: want sha256: and 64 hexadecimal digits", i+1)
-			}
-			copy(digest[:], raw)
-		case len(key) < minKey:
-			return Keys{}, fmt.Errorf("API key %d: want %d characters or more", i+1, minKey)
-		default:
-			digest = sha256.Sum256([]byte(key))
-		}
-		k.digests = append(k.digests, digest)
+// identify says whose request this is.
+func (s *Server) identify(c *gin.Context) (*access.Key, error) {
+	if !s.guarded() {
+		return nobody, nil
 	}
-	return k, nil
+	clear, given := s.credential(c.Request)
+	if !given {
+		return nil, fail(api.KeyNeeded, "The Authorization header has no bearer key.")
+	}
+	key, err := s.cfg.Keys.Find(c.Request.Context(), clear)
+	if err != nil {
+		return nil, unidentified(err)
+	}
+	return key, nil
 }
 
-// open reports whether nobody needs a key.
-func (k Keys) open() bool { return len(k.digests) == 0 }
-
-// has reports whether a clear key is one of these. It takes the same time
-// whichever it is.
-func (k Keys) has(key string) bool {
-	digest := sha256.Sum256([]byte(key))
-	found := 0
-	for i := range k.digests {
-		found |= subtle.ConstantTimeCompare(digest[:], k.digests[i][:])
+// unidentified is the problem of a key that opens nothing.
+func unidentified(err error) error {
+	switch {
+	case errors.Is(err, access.ErrUnknown):
+		return fail(api.KeyNeeded, "The key is not valid.")
+	case errors.Is(err, access.ErrExpired):
+		return fail(api.KeyNeeded, "The key has expired.")
+	case errors.Is(err, access.ErrRevoked):
+		return fail(api.KeyNeeded, "The key has been revoked.")
+	case errors.Is(err, context.Canceled):
+		return err
+	default:
+		return fail(api.KeysUnavailable, "Whether the key is valid cannot be found out right now.")
 	}
-	return found == 1
+}
+
+// scope is what a key must be allowed for an endpoint: what the endpoint names,
+// else read to look and grade to do.
+func (ep *endpoint) scope() access.Scope {
+	switch {
+	case ep.needs != "":
+		return ep.needs
+	case ep.method == http.MethodGet:
+		return access.Read
+	default:
+		return access.Grade
+	}
 }
 
 // bearer is the key in an Authorization header. The scheme is case-insensitive

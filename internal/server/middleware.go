@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/api"
 )
 
@@ -20,6 +21,7 @@ type exchange struct {
 	id      string
 	start   time.Time
 	tenant  string
+	key     *access.Key // of a guarded route, once admitted
 	cache   string
 	problem string
 	gone    bool // the client left before there was an answer
@@ -75,7 +77,7 @@ func (s *Server) finish(c *gin.Context, x *exchange) {
 	if !s.log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 10)
+	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("method", known(c.Request.Method)),
@@ -85,6 +87,9 @@ func (s *Server) finish(c *gin.Context, x *exchange) {
 		slog.Float64("took_ms", float64(took.Microseconds())/1000))
 	if x.tenant != "" {
 		attrs = append(attrs, slog.String("tenant", x.tenant))
+	}
+	if x.key != nil && x.key.ID != "" {
+		attrs = append(attrs, slog.String("key", x.key.ID))
 	}
 	if x.cache != "" {
 		attrs = append(attrs, slog.String("cache", x.cache))
@@ -168,22 +173,18 @@ func validRequestID(id string) bool {
 }
 
 // admit decides whether a request to a guarded route goes on, and as whom.
-func (s *Server) admit(c *gin.Context) error {
+func (s *Server) admit(c *gin.Context, ep *endpoint) error {
 	if err := s.origins.Check(c.Request); err != nil {
 		return fail(api.CrossOrigin, "This request comes from another site.")
 	}
+	key, err := s.identify(c)
+	if err != nil {
+		return err
+	}
 	x := exchangeOf(c)
-	if s.cfg.Keys.open() {
-		x.tenant = tenantOpen
-	} else {
-		key, given := s.credential(c.Request)
-		switch {
-		case !given:
-			return fail(api.KeyNeeded, "The Authorization header has no bearer key.")
-		case !s.cfg.Keys.has(key):
-			return fail(api.KeyNeeded, "The key is not valid.")
-		}
-		x.tenant = tenantKeys
+	x.tenant, x.key = key.Tenant, key
+	if need := ep.scope(); !key.Scopes.Has(need) {
+		return fail(api.ForbiddenScope, "The key lacks the scope \""+string(need)+"\".")
 	}
 	if s.draining.Load() && c.Request.Method == http.MethodPost {
 		c.Header("Connection", "close")

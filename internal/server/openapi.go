@@ -18,7 +18,7 @@ import (
 
 // everywhere lists the problems that a guarded route may answer with whatever
 // it does; open routes have only the last two.
-var everywhere = []api.ProblemType{api.KeyNeeded, api.CrossOrigin, api.Misdirected, api.Internal}
+var everywhere = []api.ProblemType{api.KeyNeeded, api.CrossOrigin, api.ForbiddenScope, api.KeysUnavailable, api.Misdirected, api.Internal}
 
 // describe renders the OpenAPI 3.1 document of the endpoints.
 func describe(list []endpoint, version string) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/api"
 )
 
@@ -21,7 +22,9 @@ type endpoint struct {
 	method string
 	path   string // in the document's form: /v1/sets/{set}
 	// open routes need no key and are not checked for their origin.
-	open  bool
+	open bool
+	// needs is the scope of a guarded route; empty means read for GET, else grade.
+	needs access.Scope
 	serve func(*gin.Context) error
 	doc   operation
 }
@@ -127,7 +130,7 @@ func (s *Server) endpoints() []endpoint {
 		}},
 	}
 	if s.cfg.Metrics != nil {
-		list = append(list, endpoint{method: http.MethodGet, path: "/metrics", serve: s.metrics, doc: operation{
+		list = append(list, endpoint{method: http.MethodGet, path: "/metrics", needs: access.Admin, serve: s.metrics, doc: operation{
 			id: "metrics", tag: "service", summary: "Read metrics in Prometheus' format", status: http.StatusOK, media: "text/plain",
 		}})
 	}
@@ -181,7 +184,7 @@ func (s *Server) route() error {
 func (s *Server) handler(ep endpoint) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if !ep.open {
-			if err := s.admit(c); err != nil {
+			if err := s.admit(c, &ep); err != nil {
 				s.fail(c, err)
 				return
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/rubric"
@@ -60,7 +61,8 @@ type Config struct {
 	Grader  Grader  // required
 	Library Library // required
 	Health  Health  // nil: always ready
-	Keys    Keys    // none: open, tenant "local"
+	// Keys says whose a request is; nil: everyone may in, as tenant "local".
+	Keys *access.Ring
 
 	Metrics http.Handler // /metrics; nil: no such path
 	// Page answers / and the other paths of the web page (see pagePaths); nil: a
@@ -71,7 +73,8 @@ type Config struct {
 	Session func(*http.Request) string
 	// Hosts are the names that an open service on loopback goes by. A request for
 	// another name comes from a page that pretends to be of this machine (DNS
-	// rebinding) and is refused. none: any name will do.
+	// rebinding) and is refused, as long as no key is needed. none: any name
+	// will do.
 	Hosts []string
 
 	Observe func(Exchange) // nil: nobody

@@ -12,6 +12,8 @@ import (
 //	PREFIX replies:TENANT:ID  string  the raw replies behind it; expires with it
 //	PREFIX lock:TENANT:ID     string  the token of whoever is computing it; expires with the lease
 //	PREFIX secret             string  32 random bytes; kept for good
+//	PREFIX apikey:ID          hash    an API key (apikeys.go); kept for good, revoked ones too
+//	PREFIX apikeys            zset    the ids of all API keys, by when they were made
 //	PREFIX probe:ORIGIN       string  written by Health; expires in seconds
 //	PREFIX events             channel what happened to which grade (events.go)
 //
@@ -22,6 +24,8 @@ func (k keyspace) grade(key grading.Key) string   { return k.owned("grade:", key
 func (k keyspace) replies(key grading.Key) string { return k.owned("replies:", key) }
 func (k keyspace) lock(key grading.Key) string    { return k.owned("lock:", key) }
 func (k keyspace) secret() string                 { return string(k) + "secret" }
+func (k keyspace) apiKey(id string) string        { return string(k) + "apikey:" + escape(id) }
+func (k keyspace) apiKeys() string                { return string(k) + "apikeys" }
 func (k keyspace) probe(origin string) string     { return string(k) + "probe:" + origin }
 func (k keyspace) events() string                 { return string(k) + "events" }
 
