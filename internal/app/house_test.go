@@ -49,6 +49,8 @@ var onlyHere = []struct {
 	{"github.com/danielgtaylor/huma/", []string{"internal/server"}},
 	{"github.com/redis/go-redis/", []string{"internal/store", "internal/store/storetest", "internal/queue"}},
 	{"github.com/hibiken/asynq", []string{"internal/queue"}},
+	{"github.com/standard-webhooks/", []string{"internal/webhook"}},
+	{"code.dny.dev/ssrf", []string{"internal/webhook"}},
 	{"github.com/alicebob/miniredis/", []string{"internal/store"}},
 	{"github.com/sashabaranov/go-openai", []string{"internal/llm/openai"}},
 }

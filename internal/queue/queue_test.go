@@ -216,26 +216,35 @@ func TestStoppingWaitsForWorkInProgressAndHandsTheRestBack(t *testing.T) {
 	require.True(t, known, "somebody else will do it")
 }
 
+type telling struct {
+	key    batch.Key
+	failed int
+}
+
 func TestNoticesHaveTheirOwnQueue(t *testing.T) {
 	t.Parallel()
 	server := storetest.Shared(t)
 	q := newQueue(t, server.Client(t), storetest.Prefix(t))
-	told, busy := make(chan batch.Key, 4), make(chan struct{})
+	told, busy := make(chan telling, 4), make(chan struct{})
 	stop := work(t, q, queue.Handlers{
 		Chunks: 1, Notices: 1, Grace: time.Second,
 		Chunk: func(context.Context, batch.Ref) error {
 			<-busy
 			return nil
 		},
-		Notice: func(_ context.Context, key batch.Key) error {
-			told <- key
+		Notice: func(_ context.Context, key batch.Key, failed int) error {
+			told <- telling{key, failed}
+			if failed < 1 {
+				return errors.New("try again")
+			}
 			return nil
 		},
 	})
 	require.NoError(t, q.Enqueue(t.Context(), batch.Ref{Key: quick, Gen: 1}))
 	require.NoError(t, q.Notify(t.Context(), quick))
 	require.NoError(t, q.Notify(t.Context(), quick), "it is under way already")
-	require.Equal(t, quick, await(t, told), "although every grader is busy")
+	require.Equal(t, telling{quick, 0}, await(t, told), "although every grader is busy")
+	require.Equal(t, telling{quick, 1}, await(t, told), "failed attempts are counted")
 	close(busy)
 	stop()
 	require.Empty(t, told)

@@ -16,11 +16,12 @@ import (
 
 // Handlers do the work that the queue brings. A handler that returns nil is
 // done with it; any error brings the work again, after the delay that Later
-// names or else after one that grows. Their context ends only when the time to
+// names or else after a short one. Their context ends only when the time to
 // stop has run out, never because the queue has lost sight of the task.
 type Handlers struct {
-	Chunk  func(context.Context, batch.Ref) error
-	Notice func(context.Context, batch.Key) error // nil: notices are left to others
+	Chunk func(context.Context, batch.Ref) error
+	// Notice is told how many attempts have failed. nil: notices are left to others.
+	Notice func(ctx context.Context, key batch.Key, failed int) error
 	// Later is how long an error wants to wait; false when it does not say.
 	Later func(error) (time.Duration, bool)
 	// Chunks and Notices are how many are worked on at once.
@@ -73,12 +74,13 @@ func (q *Queue) Work(ctx context.Context, h Handlers) error {
 	}
 	running := []*asynq.Server{chunks}
 	if h.Notice != nil {
-		mux.HandleFunc(noticeTask, func(_ context.Context, t *asynq.Task) error {
+		mux.HandleFunc(noticeTask, func(ctx context.Context, t *asynq.Task) error {
 			p, err := decode(t.Payload())
 			if err != nil {
 				return err
 			}
-			return h.Notice(hard, batch.Key{Tenant: p.Tenant, ID: p.Batch})
+			failed, _ := asynq.GetRetryCount(ctx) // there is one: the context is asynq's
+			return h.Notice(hard, batch.Key{Tenant: p.Tenant, ID: p.Batch}, failed)
 		})
 		notices := q.server(h, h.Notices, lookForNotices, q.notices())
 		if err := notices.Start(mux); err != nil {
@@ -110,16 +112,13 @@ func (q *Queue) server(h Handlers, concurrency int, look time.Duration, queues .
 		DelayedTaskCheckInterval: max(look, lookDelayed),
 		ShutdownTimeout:          max(time.Millisecond, h.Grace),
 		RetryDelayFunc:           h.delay,
-		// Coming again is not a failure: asynq counts failures, and archives
-		// what has too many.
-		IsFailure: func(error) bool { return false },
-		Logger:    quiet{q.cfg.Log},
-		LogLevel:  asynq.DebugLevel,
+		Logger:                   quiet{q.cfg.Log},
+		LogLevel:                 asynq.DebugLevel,
 	})
 }
 
 // delay is how long work waits that a handler returned an error for.
-func (h Handlers) delay(retried int, err error, _ *asynq.Task) time.Duration {
+func (h Handlers) delay(_ int, err error, _ *asynq.Task) time.Duration {
 	switch {
 	case errors.Is(err, errNewer):
 		return newerDelay
@@ -131,8 +130,8 @@ func (h Handlers) delay(retried int, err error, _ *asynq.Task) time.Duration {
 			return wait
 		}
 	}
-	// retried stays 0 for what is no failure: the spread has to do.
-	return time.Second + time.Duration(rand.Int64N(int64(time.Second))) + min(30*time.Second, time.Duration(retried)*time.Second)
+	// Spread, so that those who fail together do not come back together.
+	return time.Second + time.Duration(rand.Int64N(int64(2*time.Second)))
 }
 
 func decode(body []byte) (payload, error) {
