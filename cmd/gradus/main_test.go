@@ -25,8 +25,10 @@ func TestCommandLine(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":  endsWith,
-			"model": playModel,
+			"code":   endsWith,
+			"model":  playModel,
+			"redis":  playRedis(t),
+			"withid": withKeyOf,
 		},
 	})
 }

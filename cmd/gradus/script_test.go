@@ -7,11 +7,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gradus-ai/gradus/internal/store/storetest"
 )
 
 // endsWith runs a command and checks its exit code:
@@ -36,6 +40,39 @@ func endsWith(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s ended with %d, want %d\nstderr: %s", strings.Join(args[1:], " "), got, want, ts.ReadFile("stderr"))
 	}
+}
+
+// playRedis starts a Redis of the script's own and sets REDIS_URL to it.
+func playRedis(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) > 0 {
+			ts.Fatalf("usage: redis")
+		}
+		ts.Setenv("REDIS_URL", storetest.Start(t).URL())
+	}
+}
+
+// withKeyOf runs a command with the id of a tenant's key in place of ID:
+//
+//	withid acme exec gradus keys revoke ID
+func withKeyOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || args[1] != "exec" {
+		ts.Fatalf("usage: withid TENANT exec command ...")
+	}
+	ts.Check(ts.Exec("gradus", "keys", "list", "--json"))
+	var keys []struct{ ID, Tenant string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &keys))
+	at := slices.IndexFunc(keys, func(k struct{ ID, Tenant string }) bool { return k.Tenant == args[0] })
+	if at < 0 {
+		ts.Fatalf("no key of tenant %s", args[0])
+	}
+	command := slices.Clone(args[2:])
+	for i := range command {
+		if command[i] == "ID" {
+			command[i] = keys[at].ID
+		}
+	}
+	ts.Check(ts.Exec(command[0], command[1:]...))
 }
 
 // playModel starts a model that answers every request in one way, and sets

@@ -148,6 +148,14 @@ func (l Limits) Or(defaults Limits) Limits {
 	return l
 }
 
+// Check says what is wrong with limits that a person set.
+func (l Limits) Check() error {
+	if l.Rate < 0 || l.InFlight < 0 || l.DailyTokens < 0 {
+		return errors.New("a limit must not be negative")
+	}
+	return nil
+}
+
 // Key is what is known of a key. It holds nothing that could be sent as one.
 type Key struct {
 	// ID is made from the digest, so that a key is looked up by one name.

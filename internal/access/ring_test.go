@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"sync"
 	"testing"
@@ -302,6 +301,6 @@ func TestTheTimeOfLastUseReachesTheStoreOnceAMinute(t *testing.T) {
 		s.change(func(s *shelf) { s.down = false })
 		stop()
 		synctest.Wait()
-		require.Equal(t, second, s.used[key.ID], fmt.Sprint("noted when it ends at the latest"))
+		require.Equal(t, second, s.used[key.ID], "noted when it ends at the latest")
 	})
 }

@@ -2,10 +2,27 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/gradus-ai/gradus/internal/access"
+	"github.com/gradus-ai/gradus/internal/config"
+	"github.com/gradus-ai/gradus/internal/store"
 )
+
+// OpenKeys opens the store for a command that looks after API keys. The caller
+// closes it.
+func OpenKeys(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store.Store, error) {
+	if cfg.RedisURL == "" {
+		return nil, fmt.Errorf("%w: keys are stored in Redis: set REDIS_URL to the one of the service; a service without Redis takes its keys from GRADUS_API_KEYS", ErrSetting)
+	}
+	opened, err := store.Open(ctx, store.Config{URL: cfg.RedisURL.Reveal(), Logger: log})
+	if errors.Is(err, store.ErrURL) {
+		return nil, fmt.Errorf("%w: %w", ErrSetting, err)
+	}
+	return opened, err
+}
 
 // keys makes the ring of keys that open the door, and looks whether any are
 // stored. A service that other machines reach does not start without knowing
