@@ -88,10 +88,10 @@ func always(kind api.ProblemType, detail string, faults ...api.Fault) func(error
 	return func(error) *failure { return fail(kind, detail, faults...) }
 }
 
-// rows is the one table from errors to problems; the first row that matches
+// causes is the one table from errors to problems; the first row that matches
 // counts. A test demands a row for every sentinel and error type of the
 // packages whose errors arrive here.
-var rows = []row{
+var causes = []row{
 	{is(grading.ErrNotFound), always(api.UnknownGrade, "No grade of this id is kept for you.")},
 	{is(grading.ErrNoModel), always(api.NoModel, "This service runs without a model.",
 		api.Fault{Pointer: "/judge", Detail: "expected \"auto\" or \"lexical\": no model is configured"})},

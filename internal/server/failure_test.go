@@ -106,7 +106,7 @@ func TestEveryErrorHasAProblem(t *testing.T) {
 	for _, pkg := range []string{"rubric", "grading", "llm"} {
 		for _, name := range declaredErrors(t, filepath.Join("..", pkg)) {
 			found++
-			require.True(t, known[pkg+"."+name], "%s.%s has no example in errorsAtTheEdge; give it a row in rows too", pkg, name)
+			require.True(t, known[pkg+"."+name], "%s.%s has no example in errorsAtTheEdge; give it a row in causes too", pkg, name)
 		}
 	}
 	require.Greater(t, found, 10, "the search for errors finds none")

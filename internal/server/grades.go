@@ -15,12 +15,13 @@ import (
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rubric"
+	"github.com/gradus-ai/gradus/internal/strict"
 )
 
 // gradeNeeds is what GradeRequest cannot say for itself: an answer may be empty
 // but not missing.
-var gradeNeeds = []need[api.GradeRequest]{
-	{"answer", func(r *api.GradeRequest) bool { return r.Answer == "" }},
+var gradeNeeds = []strict.Need[api.GradeRequest]{
+	{Name: "answer", Empty: func(r *api.GradeRequest) bool { return r.Answer == "" }},
 }
 
 // grade answers POST /v1/grades.
@@ -153,7 +154,7 @@ func inline(q *api.Question) (*rubric.Question, error) {
 	if err == nil {
 		return question, nil
 	}
-	failed := classify(rows, err)
+	failed := classify(causes, err)
 	for i := range failed.faults {
 		failed.faults[i].Pointer = "/question" + failed.faults[i].Pointer
 	}

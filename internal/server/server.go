@@ -135,10 +135,10 @@ func New(cfg Config) (*Server, error) {
 			return api.Readiness{Status: api.Ready, Checks: []api.Check{}}
 		}
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, origins: http.NewCrossOriginProtection(), rows: rows}
+	s := &Server{cfg: cfg, log: cfg.Log, origins: http.NewCrossOriginProtection(), rows: causes}
 	if cfg.StoreDown != nil {
 		// First: such an error often holds a deadline too, but not the model's.
-		s.rows = append([]row{{cfg.StoreDown, always(api.StoreUnavailable, "The store of grades does not answer.")}}, rows...)
+		s.rows = append([]row{{cfg.StoreDown, always(api.StoreUnavailable, "The store of grades does not answer.")}}, causes...)
 	}
 	if err := s.route(); err != nil {
 		return nil, err
