@@ -31,6 +31,10 @@ var (
 	// ErrNotDurable: the store would lose an accepted batch, and that was not
 	// allowed.
 	ErrNotDurable = errors.New("the store does not keep what it is told")
+	// ErrNotOver: a batch that still runs cannot be purged.
+	ErrNotOver = errors.New("the batch is not over")
+	// ErrNoPrice: a cost limit where nobody knows what a call costs.
+	ErrNoPrice = errors.New("a cost limit needs a price for the model")
 	// ErrEmpty: a batch without any item.
 	ErrEmpty = errors.New("the batch has no items")
 	// ErrTooMany: a batch with more items than MaxItems.

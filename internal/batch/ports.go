@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge"
 )
 
 // Grader grades one answer; *grading.Service is one. Its errors are those of
@@ -14,10 +15,26 @@ type Grader interface {
 	Grade(ctx context.Context, req grading.Request) (grading.Result, error)
 }
 
+// Kept is what a Service needs to know of grades that are kept, and of those
+// that are not yet made; *grading.Service is one.
+type Kept interface {
+	// Kept reports whether a grade is kept for the request; a store that does
+	// not answer has none.
+	Kept(ctx context.Context, req grading.Request) bool
+	// Forget erases a kept grade; erasing nothing is not an error.
+	Forget(ctx context.Context, key grading.Key) error
+	// Estimate is what making the grade would cost, asking nobody. warm says
+	// that another answer to the same question has been asked about just now.
+	Estimate(req grading.Request, warm bool) (judge.Usage, error)
+}
+
 // Queue brings chunks to workers, at least once, in any order.
 type Queue interface {
 	// Enqueue hands out work. A ref that is queued already is not an error.
 	Enqueue(ctx context.Context, refs ...Ref) error
+	// EnqueueAfter is Enqueue, delivered no sooner than after d. Until then the
+	// refs are Known.
+	EnqueueAfter(ctx context.Context, d time.Duration, refs ...Ref) error
 	// Known reports whether the queue will still deliver the ref. One that was
 	// lost, archived or delivered is not known.
 	Known(ctx context.Context, ref Ref) (bool, error)
@@ -47,7 +64,8 @@ type Store interface {
 	Release(ctx context.Context, r Reservation) error
 
 	// Stage keeps a chunk of a batch that does not exist yet. Nobody sees it.
-	// What is not committed within an hour is gone.
+	// What is not committed within an hour is gone. Staging a chunk again
+	// replaces it.
 	Stage(ctx context.Context, key Key, chunk Chunk) error
 	// Commit makes a staged batch, its idempotency key and its place in the
 	// outbox visible together: all of it or nothing. b is as it shall read, with
@@ -55,7 +73,8 @@ type Store interface {
 	// submission has committed meanwhile it returns that one and keeps nothing.
 	// A chunk that has expired meanwhile is an error.
 	Commit(ctx context.Context, b Batch, r *Reservation, fingerprint string) (used *Used, err error)
-	// Discard erases what was staged.
+	// Discard erases what was staged; of a batch that was committed it erases
+	// nothing.
 	Discard(ctx context.Context, key Key, chunks int) error
 
 	// Get returns a batch or ErrNotFound.
@@ -72,14 +91,16 @@ type Store interface {
 	// results that come later are refused. Cancelling what is over changes nothing.
 	Cancel(ctx context.Context, key Key) (*Batch, error)
 	// Purge erases a batch and everything that belongs to it, its idempotency
-	// key included. The batch must be over; purging what is not there is
-	// ErrNotFound.
+	// key included. A batch that is not over is ErrNotOver; purging what is not
+	// there is ErrNotFound.
 	Purge(ctx context.Context, key Key) error
 
 	// Claim gives a worker the right to a chunk for LeaseTime. It returns
 	// ErrLost when the chunk is done or held by another, or the batch is over
-	// or paused or gone, or the ref's Gen is not the current one. A queued
-	// batch runs from its first claim on.
+	// or paused or gone, or the ref's Gen is not the current one. A claim whose
+	// lease has run out still holds until Reclaim takes it, so that no crash goes
+	// uncounted. A queued batch runs from its first claim on. A new claim
+	// suspects no item.
 	Claim(ctx context.Context, ref Ref, worker string) (*Claim, error)
 	// Renew makes a claim last another LeaseTime, or returns ErrLost. It may
 	// renew a claim that has run out and that nobody took since.
@@ -90,25 +111,29 @@ type Store interface {
 	// Complete keeps results and counts them, all at once. An item that has a
 	// result keeps it and is not counted again. done gives the claim up: the
 	// chunk is done when each of its items has a result, and is otherwise free to
-	// be handed out again after retry (a new Gen is returned, which the caller
-	// enqueues). The batch becomes Completed with its last result. Claims that
-	// were lost, and batches that are over: ErrLost, and nothing is kept.
+	// be handed out again (a new Gen is returned, which the caller enqueues, and
+	// which counts as never enqueued until then). The batch becomes Completed
+	// with its last result, whether it was paused or not. Claims that were lost,
+	// and batches that are over: ErrLost, and nothing is kept.
 	Complete(ctx context.Context, c *Claim, results []Result, done bool) (*Progress, error)
 	// Pause makes a queued or running batch wait; Resume lets it go on. Both do
 	// nothing to a batch in any other state.
 	Pause(ctx context.Context, key Key, reason string) error
 	Resume(ctx context.Context, key Key) error
 
-	// Active yields the batches that are not over, oldest first.
+	// Active lists the batches that are not over, oldest first.
 	Active(ctx context.Context) ([]Key, error)
 	// Chunks lists the chunks of a batch that are not done.
 	Chunks(ctx context.Context, key Key) ([]ChunkState, error)
-	// Enqueued notes that refs were given to the queue just now.
+	// Enqueued notes that refs were given to the queue just now; those that are
+	// no longer current are passed over.
 	Enqueued(ctx context.Context, refs ...Ref) error
 	// Reclaim takes a chunk from a worker whose lease has run out, or a chunk
-	// that the queue has lost, and returns the ref to enqueue. It counts a crash
-	// when there was a claim: on the suspected item, else on the chunk. ErrLost
-	// when ref is not the chunk's current one, or a lease is running.
+	// that the queue has lost, and returns the ref to enqueue, which counts as
+	// never enqueued. It counts a crash when there was a claim: on the item that
+	// this claim suspected last, else on the chunk. ErrLost when ref is not the
+	// chunk's current one, or a lease is running, or the chunk is done, or the
+	// batch is over or gone.
 	Reclaim(ctx context.Context, ref Ref) (Ref, error)
 	// Notices lists the batches that are over and whose submitter, who gave a
 	// WebhookURL, is still to be told. Completing and cancelling add to them;
