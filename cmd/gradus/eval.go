@@ -43,6 +43,8 @@ func newEval(tty *terminal) *cobra.Command {
 			"they are other words for it.\n\n" +
 			"Scores are compared as they are; QWK, exact and right/wrong after rounding to the\n" +
 			"scores people used. An answer is right from 75 % of the full score on.\n\n" +
+			"With --calibration the scores are measured as that file corrects them; --calibrate\n" +
+			"fits on the judge's own.\n\n" +
 			"An answer that cannot be judged has no score; it is counted, never taken as 0.\n" +
 			"With --predictions a run that was interrupted goes on where it ended.",
 		Example: "gradus eval gold.jsonl\n" +
@@ -92,7 +94,10 @@ func runEval(cmd *cobra.Command, tty *terminal, name string, f evalFlags) (err e
 	if err != nil {
 		return err
 	}
-	a, err := open(cmd, tty)
+	if f.calibrate != "" {
+		cfg.Calibration = "" // a correction is fitted on what the judge says by itself
+	}
+	a, err := openWith(cmd, tty, cfg)
 	if err != nil {
 		return err
 	}

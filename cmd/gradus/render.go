@@ -224,6 +224,9 @@ func (p *page) feedback(g *grading.Grade) {
 	if g.Usage.CostUSD != nil {
 		by += fmt.Sprintf(", $%.4f", *g.Usage.CostUSD)
 	}
+	if raw := g.Provenance.RawScore; raw != nil {
+		by += fmt.Sprintf("; the score is calibrated, %.1f without", *raw)
+	}
 	p.prose(0, faint, "Graded by the "+by+".")
 }
 

@@ -98,6 +98,10 @@ func open(cmd *cobra.Command, tty *terminal) (*app.App, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openWith(cmd, tty, cfg)
+}
+
+func openWith(cmd *cobra.Command, tty *terminal, cfg *config.Config) (*app.App, error) {
 	if !cmd.Flags().Changed("log-level") {
 		cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // a command's talk is its own
 	}

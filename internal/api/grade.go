@@ -136,6 +136,10 @@ type Provenance struct {
 	// Degraded is true when the lexical judge stood in for a model that could
 	// not be asked.
 	Degraded bool `json:"degraded" doc:"The lexical judge stood in for a model that could not be asked."`
+	// Calibration is the digest of the calibration file that moved the score;
+	// empty where none did. RawScore is then what the score was before, 0..100.
+	Calibration string   `json:"calibration,omitempty" doc:"sha256:HEX of the calibration file that moved the score; left out where none did."`
+	RawScore    *float64 `json:"raw_score,omitempty" minimum:"0" maximum:"100" doc:"The score before calibration; left out where there was none."`
 }
 
 // Usage is what this answer cost now: zero for a grade from the cache.

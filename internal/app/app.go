@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/gradus-ai/gradus/internal/calibration"
 	"github.com/gradus-ai/gradus/internal/config"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge/lexical"
@@ -50,11 +51,13 @@ type App struct {
 
 	shelf   *shelf
 	prompts *prompt.Prompts
-	store   *store.Store
-	metrics *metrics
-	service *grading.Service
-	models  []string
-	closers []closer
+	// calibration is nil where none is set.
+	calibration *calibration.File
+	store       *store.Store
+	metrics     *metrics
+	service     *grading.Service
+	models      []string
+	closers     []closer
 }
 
 // closer is one step of shutting down, named so that a failure says which.
@@ -79,6 +82,9 @@ func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err 
 	if a.prompts, err = loadPrompts(cfg.Prompts); err != nil {
 		return nil, err
 	}
+	if a.calibration, err = loadCalibration(cfg.Calibration); err != nil {
+		return nil, err
+	}
 	if a.store, err = a.openStore(ctx); err != nil {
 		return nil, err
 	}
@@ -87,12 +93,15 @@ func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err 
 	if a.service, err = a.grader(ctx, a.store, false); err != nil {
 		return nil, err
 	}
+	if err = a.useCalibration(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
 // Probing is a service like Service, but one that lets an answer copy the
 // sample, for probing a question set with its own samples. It keeps nothing
-// between runs.
+// between runs, and calibrates nothing: the questions are what is on trial.
 func (a *App) Probing(ctx context.Context) (*grading.Service, error) {
 	return a.grader(ctx, a.store, true)
 }
@@ -118,7 +127,14 @@ func (a *App) grader(ctx context.Context, cache grading.Cache, probing bool) (*g
 	if a.cfg.Judge != grading.Auto {
 		cfg.Default = a.cfg.Judge
 	}
-	return grading.New(cfg)
+	if !probing {
+		cfg.Calibration = a.calibration
+	}
+	service, err := grading.New(cfg)
+	if errors.Is(err, calibration.ErrOtherJudge) {
+		return nil, fmt.Errorf("%w: load %s: %w; fit it again with gradus eval GOLD.jsonl --calibrate", ErrSetting, a.cfg.Calibration, err)
+	}
+	return service, err
 }
 
 // openStore opens the store that the configuration asks for.

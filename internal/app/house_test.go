@@ -27,7 +27,7 @@ var law = [][]string{
 	{"internal/judge/lexical", "internal/judge", "internal/rubric", "internal/evidence", "internal/text"},
 	{"internal/judge/model", "internal/judge", "internal/rubric", "internal/evidence", "internal/text", "internal/prompt", "internal/llm"},
 	{"internal/llm/openai", "internal/llm"},
-	{"internal/grading", "internal/rubric", "internal/judge", "internal/evidence", "internal/text"},
+	{"internal/grading", "internal/rubric", "internal/judge", "internal/evidence", "internal/calibration", "internal/text"},
 	{"internal/batch", "internal/grading", "internal/judge", "internal/rubric"},
 	{"internal/queue", "internal/batch"},
 	{"internal/strict", "internal/api"},
@@ -69,7 +69,7 @@ var onlyHere = []struct {
 }
 
 // pure rooms run in a unit test with no network and no disk.
-var pure = []string{"internal/access", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/grading", "internal/batch", "internal/probe"}
+var pure = []string{"internal/access", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/calibration", "internal/grading", "internal/batch", "internal/probe"}
 
 // TestImportsRunOneWay reads the files itself: a test that asked the go command
 // would be answered from the test cache after the law is broken.

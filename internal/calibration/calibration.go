@@ -9,6 +9,8 @@ package calibration
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,10 +75,16 @@ func Fit(labels []Label, curves bool) (c Correction, ok bool) {
 // round keeps a file readable: a ten-thousandth is finer than any score.
 func round(v float64) float64 { return math.Round(v*1e4) / 1e4 }
 
-// Apply corrects a score on 0..1.
+// Apply corrects a score on 0..1. A better score stays better or equal, and the
+// result is at most twice the score: a correction moves what an answer has
+// earned, and gives nothing to one that has earned nothing.
 func (c *Correction) Apply(score float64) float64 {
+	return min(max(c.shift(score), 0), 2*score, 1)
+}
+
+func (c *Correction) shift(score float64) float64 {
 	if len(c.Curve) == 0 {
-		return min(max(score+c.Offset, 0), 1)
+		return score + c.Offset
 	}
 	at, found := slices.BinarySearchFunc(c.Curve, score, func(p Point, s float64) int { return cmp.Compare(p.Score, s) })
 	switch {
@@ -132,6 +140,11 @@ const Version = 1
 // ErrFile is wrapped by every error about a file that cannot be used.
 var ErrFile = errors.New("the calibration cannot be used")
 
+// ErrOtherJudge is returned for a file that is asked to correct the scores of
+// another judge than it was fitted for, or of that judge with other models,
+// prompts or settings.
+var ErrOtherJudge = errors.New("it was fitted for another judge")
+
 // File is a set of corrections with what they were made from.
 type File struct {
 	Version int `json:"version"`
@@ -145,6 +158,21 @@ type File struct {
 	HeldOut HeldOut `json:"held_out"`
 	// Questions has the corrections by the question's digest.
 	Questions map[string]Correction `json:"questions"`
+
+	digest string
+}
+
+// Digest is "sha256:HEX" of the file as Parse read it; empty for one that was
+// not read.
+func (f *File) Digest() string { return f.digest }
+
+// For is the correction of the question with a digest; nil where there is none.
+func (f *File) For(digest string) *Correction {
+	c, ok := f.Questions[digest]
+	if !ok {
+		return nil
+	}
+	return &c
 }
 
 // HeldOut says how corrections did on answers that they were not fitted on:
@@ -195,6 +223,8 @@ func Parse(data []byte) (*File, error) {
 			return nil, fmt.Errorf("%w: question %s: %w", ErrFile, digest, err)
 		}
 	}
+	sum := sha256.Sum256(data)
+	f.digest = "sha256:" + hex.EncodeToString(sum[:])
 	return &f, nil
 }
 

@@ -22,6 +22,9 @@ func TestAnOffsetIsHeldBackWhereLabelsAreFew(t *testing.T) {
 	require.InDelta(t, -0.2, c.Offset, 1e-9)
 	require.InDelta(t, 0.5, c.Apply(0.7), 1e-9)
 	require.Zero(t, c.Apply(0.1), "scores end at 0")
+	c.Offset = 0.5
+	require.InDelta(t, 0.2, c.Apply(0.1), 1e-9, "at most twice the score")
+	require.Zero(t, c.Apply(0), "what earned nothing gets nothing")
 	c.Offset = 0.3
 	require.InDelta(t, 1, c.Apply(0.9), 1e-9)
 
@@ -55,7 +58,7 @@ func TestACurvePoolsWhatFalls(t *testing.T) {
 	c, ok := calibration.Fit(labels, true)
 	require.True(t, ok)
 	require.Equal(t, []calibration.Point{{Score: .2, Human: .1}, {Score: .5, Human: .4}, {Score: .8, Human: .9}}, c.Curve)
-	for score, want := range map[float64]float64{0: .1, .2: .1, .35: .25, .5: .4, .65: .65, 1: .9} {
+	for score, want := range map[float64]float64{0: 0, .03: .06, .2: .1, .35: .25, .5: .4, .65: .65, 1: .9} {
 		require.InDelta(t, want, c.Apply(score), 1e-9, "at %g", score)
 	}
 }
@@ -76,6 +79,7 @@ func TestCorrectionsRiseAndStayOnTheScale(t *testing.T) {
 			after := c.Apply(float64(s) / 100)
 			require.GreaterOrEqual(t, after, 0.0)
 			require.LessOrEqual(t, after, 1.0)
+			require.LessOrEqual(t, after, 2*float64(s)/100, "nothing comes of nothing")
 			require.GreaterOrEqual(t, after, before-1e-9, "a better score stays better")
 			before = after
 		}
@@ -85,7 +89,13 @@ func TestCorrectionsRiseAndStayOnTheScale(t *testing.T) {
 		require.NoError(t, f.Write(&b))
 		back, err := calibration.Parse(b.Bytes())
 		require.NoError(t, err)
-		require.Equal(t, f, back)
+		require.Equal(t, f.Questions, back.Questions)
+		require.Equal(t, c, *back.For("sha256:1"))
+		require.Nil(t, back.For("sha256:2"))
+		require.Regexp(t, "^sha256:[0-9a-f]{64}$", back.Digest())
+		again, err := calibration.Parse(append(b.Bytes(), '\n'))
+		require.NoError(t, err)
+		require.NotEqual(t, back.Digest(), again.Digest(), "the digest is that of the file")
 	})
 }
 

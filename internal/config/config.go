@@ -72,6 +72,8 @@ type Config struct {
 
 	Rubrics string `koanf:"rubrics"`
 	Prompts string `koanf:"prompts"`
+	// Calibration is the file with the corrections of scores; empty for none.
+	Calibration string `koanf:"calibration"`
 
 	Addr         string `koanf:"addr"`
 	Port         string `koanf:"port"`

@@ -35,6 +35,7 @@ var settings = []Setting{
 	{Key: "secret", Env: "GRADUS_SECRET", Secret: true, File: true, Usage: "key for fence markers; made once and kept in Redis when unset"},
 	{Key: "rubrics", Env: "GRADUS_RUBRICS", Usage: "folder of question sets that replace or extend the embedded ones; reloaded when it changes"},
 	{Key: "prompts", Env: "GRADUS_PROMPTS", Usage: "folder of prompt templates that replace the embedded ones"},
+	{Key: "calibration", Env: "GRADUS_CALIBRATION", Usage: "file of gradus eval --calibrate: moves the scores of the questions in it to where people put them"},
 	{Key: "addr", Env: "GRADUS_ADDR", Serve: true, Usage: "address to listen on (default 127.0.0.1:8080)"},
 	{Key: "port", Env: "PORT", Serve: true, Usage: "port to listen on; the rest of the address stays"},
 	{Key: "insecure-open", Env: "GRADUS_INSECURE_OPEN", Default: "false", Serve: true, Usage: "listen beyond loopback without API keys, and answer to any host name"},

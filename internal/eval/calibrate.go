@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/gradus-ai/gradus/internal/agreement"
 	"github.com/gradus-ai/gradus/internal/calibration"
@@ -13,6 +15,9 @@ import (
 // ErrNoGain is returned when corrections do not bring grades closer to people,
 // beyond chance, on answers that they were not fitted on.
 var ErrNoGain = errors.New("calibration does not help on held-out answers")
+
+// ErrCalibrated is returned for an outcome whose scores a calibration has moved.
+var ErrCalibrated = errors.New("the scores are calibrated already")
 
 // folds is how many parts the answers to each question are dealt into.
 const folds = 5
@@ -44,11 +49,16 @@ type Calibrated struct {
 // fitted on the other four. Offsets are tried against offsets with curves
 // where a question has 50 answers or more; the better is kept.
 //
-// The corrections hold for the judge of the outcome and for questions whose
-// text and criteria have not changed. With ErrNoGain (the interval of the gain
+// The corrections hold for the judge of the outcome, for the model that graded
+// most of it (what others graded does not count), and for questions whose text
+// and criteria have not changed. Scores that were corrected before are no
+// ground for a correction: ErrCalibrated. With ErrNoGain (the interval of the gain
 // reaches down to nothing) there is no file; the figures are returned all the
 // same.
 func Calibrate(gold *Gold, out *Outcome, qs *Questions, b Bootstrap, seed uint64) (*Calibrated, error) {
+	if out.Judge.Calibration != "" {
+		return nil, ErrCalibrated
+	}
 	asked, err := questionsOf(gold, qs)
 	if err != nil {
 		return nil, err
@@ -61,7 +71,12 @@ func Calibrate(gold *Gold, out *Outcome, qs *Questions, b Bootstrap, seed uint64
 	}
 	questions := make(map[string]*scored)
 	var order []*scored
-	for _, p := range join(rows, out.Predictions).pairs {
+	pairs := join(rows, out.Predictions).pairs
+	model := mostGraded(pairs)
+	for _, p := range pairs {
+		if p.p.Model != model {
+			continue
+		}
 		a := digests[p.row]
 		q := questions[a.Digest()]
 		if q == nil {
@@ -104,7 +119,7 @@ func Calibrate(gold *Gold, out *Outcome, qs *Questions, b Bootstrap, seed uint64
 		return result, ErrNoGain
 	}
 	result.File = &calibration.File{
-		Version: calibration.Version, JudgeID: out.JudgeID, Gold: gold.Digest,
+		Version: calibration.Version, JudgeID: out.Judge.Judge, Judge: kept[0].pairs[0].p.Judge, Model: model, Gold: gold.Digest,
 		HeldOut:   calibration.HeldOut{Folds: folds, Answers: len(before), Before: errorsOf(before), After: errorsOf(after)},
 		Questions: make(map[string]calibration.Correction),
 	}
@@ -119,9 +134,26 @@ func Calibrate(gold *Gold, out *Outcome, qs *Questions, b Bootstrap, seed uint64
 			result.Curves++
 		}
 		result.File.Questions[q.asked.Digest()] = c
-		result.File.Judge, result.File.Model = q.pairs[0].p.Judge, q.pairs[0].p.Model
 	}
 	return result, nil
+}
+
+// mostGraded is the model that graded the most answers, the first by name among
+// equals; empty for a judge without one.
+func mostGraded(pairs []pair) string {
+	count := make(map[string]int)
+	for _, p := range pairs {
+		if p.p.Model != "" { // of a blank answer no model is asked
+			count[p.p.Model]++
+		}
+	}
+	most := ""
+	for _, model := range slices.Sorted(maps.Keys(count)) {
+		if count[model] > count[most] {
+			most = model
+		}
+	}
+	return most
 }
 
 // scored is a question with its scored answers, dealt into folds.

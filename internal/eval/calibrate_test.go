@@ -2,13 +2,16 @@ package eval_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gradus-ai/gradus/internal/eval"
+	"github.com/gradus-ai/gradus/internal/grading"
 )
 
 // leaning makes answers to questions on which the judge is off by the given
@@ -16,7 +19,7 @@ import (
 func leaning(t *testing.T, perQuestion int, by ...float64) (*eval.Gold, *eval.Outcome) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(3, 4))
-	out := &eval.Outcome{Predictions: map[string]*eval.Prediction{}, JudgeID: "gr_judge"}
+	out := &eval.Outcome{Predictions: map[string]*eval.Prediction{}, Judge: grading.Identity{Judge: "ju_judge"}}
 	var lines []string
 	for q, lean := range by {
 		for i := range perQuestion {
@@ -43,7 +46,7 @@ func TestALeaningJudgeIsSetRight(t *testing.T) {
 	require.Equal(t, []int{6, 0, 180, 0}, []int{c.Questions, c.Skipped, c.Answers, c.Curves})
 	require.Less(t, c.After.Get("rmse").Value.Or(1), 0.7*c.Before.Get("rmse").Value.Or(0))
 	require.Positive(t, c.Gain.Low.Or(0))
-	require.Equal(t, "gr_judge", c.File.JudgeID)
+	require.Equal(t, "ju_judge", c.File.JudgeID)
 	require.Equal(t, gold.Digest, c.File.Gold)
 	require.Len(t, c.File.Questions, 6)
 
@@ -71,6 +74,23 @@ func TestAJudgeThatDoesNotLeanIsLeftAlone(t *testing.T) {
 	require.ErrorIs(t, err, eval.ErrNoGain)
 	require.Nil(t, c.File)
 	require.True(t, c.Before.Get("rmse").Value.Defined(), "what was found is told")
+}
+
+func TestACalibrationIsForOneModel(t *testing.T) {
+	t.Parallel()
+	gold, out := leaning(t, 30, 0.25, -0.25, 0, 0.2, -0.1, 0.15)
+	i := 0
+	for _, id := range slices.Sorted(maps.Keys(out.Predictions)) {
+		p := out.Predictions[id]
+		p.Judge, p.Model = "model", "first"
+		if i++; i%9 == 0 {
+			p.Model = "a-fallback"
+		}
+	}
+	c, err := calibrate(t, gold, out)
+	require.NoError(t, err)
+	require.Equal(t, 160, c.Answers)
+	require.Equal(t, []string{"model", "first"}, []string{c.File.Judge, c.File.Model})
 }
 
 func TestFewAnswersAreNotEnough(t *testing.T) {

@@ -92,7 +92,7 @@ func (p *printer) head(r *Report) {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{c.Abstained, "without a score"}, {c.Failed, "failed"}, {c.Missing, "not reached"}, {c.NeedsReview, "for review"}, {c.Resumed, "from an earlier run"}, {c.Cached, "from the cache"}} {
+	}{{c.Abstained, "without a score"}, {c.Failed, "failed"}, {c.Missing, "not reached"}, {c.NeedsReview, "for review"}, {c.Corrected, "with a calibrated score"}, {c.Resumed, "from an earlier run"}, {c.Cached, "from the cache"}} {
 		if part.n > 0 {
 			p.f(", %d %s", part.n, part.what)
 		}

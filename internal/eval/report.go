@@ -64,8 +64,10 @@ type Counts struct {
 	Missing int `json:"missing"`
 	// NeedsReview counts the grades, scored or not, that a person should see.
 	NeedsReview int `json:"needs_review"`
-	Resumed     int `json:"resumed"`
-	Cached      int `json:"cached"`
+	// Corrected counts the scores that a calibration has moved.
+	Corrected int `json:"corrected"`
+	Resumed   int `json:"resumed"`
+	Cached    int `json:"cached"`
 	// Labelled criteria without a prediction: not assessed, or not in the
 	// rubric that was graded by.
 	CriteriaUnmatched int `json:"criteria_unmatched"`
@@ -221,6 +223,9 @@ func (r *Report) count(rows []*Row, out *Outcome, m *material) {
 		}
 		if len(p.Review) > 0 {
 			r.Counts.NeedsReview++
+		}
+		if p.Calibration != "" {
+			r.Counts.Corrected++
 		}
 	}
 	r.Counts.Missing = r.Counts.Answers - r.Counts.Scored - r.Counts.Abstained - r.Counts.Failed

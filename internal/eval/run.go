@@ -13,9 +13,11 @@ import (
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
-// Grader grades one answer; *grading.Service is one.
+// Grader grades one answer, and says what its grades depend on besides;
+// *grading.Service is one.
 type Grader interface {
 	Grade(ctx context.Context, req grading.Request) (grading.Result, error)
+	Identify(judge string) (grading.Identity, error)
 }
 
 // Options says how to grade.
@@ -88,7 +90,10 @@ type Prediction struct {
 	// Judge and Model say who judged.
 	Judge string `json:"judge"`
 	Model string `json:"model,omitempty"`
-	Usage Usage  `json:"usage"`
+	// Calibration is the digest of the file that moved the score; empty where
+	// none did.
+	Calibration string `json:"calibration,omitempty"`
+	Usage       Usage  `json:"usage"`
 	// Run is the fingerprint of the run; see Outcome.
 	Run string `json:"run"`
 }
@@ -107,9 +112,10 @@ type Outcome struct {
 	// cached.
 	Latencies []time.Duration
 	Progress  Progress
-	// JudgeID names the judge; see the function. Run is the fingerprint of the
-	// run: the judge, the gold and how questions were made of it.
-	JudgeID, Run string
+	// Judge is the identity of the judge. Run is the fingerprint of the run: the
+	// judge, the gold and how questions were made of it.
+	Judge grading.Identity
+	Run   string
 }
 
 // hopeless is how many failures in a row, with no success before or between,
@@ -130,10 +136,10 @@ func Run(ctx context.Context, gold *Gold, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	out := &Outcome{Predictions: make(map[string]*Prediction)}
-	if out.JudgeID, err = JudgeID(ctx, o.Grader, o.Tenant, o.Judge); err != nil {
-		return nil, err
+	if out.Judge, err = o.Grader.Identify(o.Judge); err != nil {
+		return nil, fmt.Errorf("identify the judge: %w", err)
 	}
-	out.Run = fingerprint(gold, &o.Questions, out.JudgeID)
+	out.Run = fingerprint(gold, &o.Questions, out.Judge)
 	var earlier map[string]*Prediction
 	if o.File != nil {
 		if earlier, err = o.File.start(out.Run); err != nil {
@@ -195,37 +201,14 @@ func questionsOf(gold *Gold, qs *Questions) ([]*Asked, error) {
 	return out, errors.Join(faults...)
 }
 
-// JudgeID names a judge with its model, prompts and settings: all that could
-// change its grades apart from question and answer.
-func JudgeID(ctx context.Context, g Grader, tenant, judge string) (string, error) {
-	// The id of a grade covers everything about the judge. That of a blank
-	// answer costs nothing: no judge is asked.
-	nothing, err := rubric.Inline(rubric.Question{ID: "nothing", Text: "-", Criteria: []rubric.Criterion{{ID: "c1", Statement: "-"}}})
-	if err != nil {
-		return "", err
-	}
-	result, err := g.Grade(ctx, grading.Request{Tenant: tenant, Question: nothing, Judge: judge})
-	if err != nil {
-		return "", fmt.Errorf("identify the judge: %w", err)
-	}
-	grade, err := result.Record.Grade()
-	if err != nil {
-		return "", err
-	}
-	if grade.ID == nil {
-		return "", errors.New("identify the judge: its grades have no id")
-	}
-	return *grade.ID, nil
-}
-
 // fingerprint is the digest of all that could change a run's predictions: the
 // gold file, how questions are made of it, and the judge.
-func fingerprint(gold *Gold, qs *Questions, judgeID string) string {
+func fingerprint(gold *Gold, qs *Questions, judge grading.Identity) string {
 	set := ""
 	if qs.Set != nil {
 		set = qs.Set.Digest()
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s\n%s\n", derivation, gold.Digest, set, judgeID))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s\n%s\n%s\n", derivation, gold.Digest, set, judge.Judge, judge.Calibration))
 	return "run_" + hex.EncodeToString(sum[:12])
 }
 
@@ -345,6 +328,7 @@ func prediction(t task, result grading.Result) (*Prediction, error) {
 		Review:              grade.Review.Reasons,
 		Judge:               grade.Provenance.Judge,
 		Model:               grade.Provenance.Model,
+		Calibration:         grade.Provenance.Calibration,
 		Usage:               usageOf(result),
 	}
 	if grade.Score != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gradus-ai/gradus/internal/eval"
+	"github.com/gradus-ai/gradus/internal/grading"
 )
 
 // threeAnswers are to one question with two criteria that gold calls by names
@@ -21,6 +22,41 @@ func threeAnswers(t *testing.T) *eval.Gold {
 		`{"answer_id":"a",`+question+`,"answer":"c1=1000 c2=1000","human_score":2,"max_score":2,"criterion_labels":{"why?":1,"how?":1}}`,
 		`{"answer_id":"b",`+question+`,"answer":"c1=? c2=400","human_score":1,"max_score":2,"criterion_labels":{"why?":0,"how?":0.5}}`,
 		`{"answer_id":"c",`+question+`,"answer":"c1=? c2=?","human_score":0,"max_score":2,"criterion_labels":{"why?":0,"how?":0}}`)
+}
+
+// TestPredictionsOfAnotherCalibrationAreNotGoneOnWith also shows that what is
+// calibrated is no ground for a calibration.
+func TestPredictionsOfAnotherCalibrationAreNotGoneOnWith(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "out.jsonl")
+	gold := threeAnswers(t)
+	o := options(t, &clerk{})
+	o.File = open(t, name)
+	first, err := eval.Run(t.Context(), gold, o)
+	require.NoError(t, err)
+	_, err = eval.Calibrate(gold, first, &eval.Questions{}, eval.Bootstrap{}, 1)
+	require.ErrorIs(t, err, eval.ErrNoGain)
+
+	o = options(t, &clerk{})
+	o.Grader = calibrated{o.Grader}
+	o.File = open(t, name)
+	_, err = eval.Run(t.Context(), gold, o)
+	require.ErrorIs(t, err, eval.ErrOtherRun)
+	o.File = nil
+	out, err := eval.Run(t.Context(), gold, o)
+	require.NoError(t, err)
+	require.Equal(t, first.Judge.Judge, out.Judge.Judge)
+	_, err = eval.Calibrate(gold, out, &eval.Questions{}, eval.Bootstrap{}, 1)
+	require.ErrorIs(t, err, eval.ErrCalibrated)
+}
+
+// calibrated is a grader with a calibration in force.
+type calibrated struct{ eval.Grader }
+
+func (c calibrated) Identify(judge string) (grading.Identity, error) {
+	id, err := c.Grader.Identify(judge)
+	id.Calibration = "sha256:00"
+	return id, err
 }
 
 func open(t *testing.T, name string) *eval.File {

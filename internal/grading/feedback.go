@@ -20,9 +20,10 @@ const (
 // feedback says where the answer stands, what it does well in its own words,
 // what to fix first and what to expect next. It is built by rule from the
 // rubric and the verdicts, so both judges' feedback reads alike; the only
-// words a judge adds are the comments that were found fit to leave.
-func feedback(q *rubric.Question, g *Grade, blank bool) Feedback {
-	fixes := improvements(q, g)
+// words a judge adds are the comments that were found fit to leave. Where worth
+// is given, it is what points of the judge's come to in points of the score.
+func feedback(q *rubric.Question, g *Grade, blank bool, worth func(points float64) float64) Feedback {
+	fixes := improvements(q, g, worth)
 	return Feedback{
 		Summary:      summary(g, fixes, blank),
 		Strengths:    strengths(g),
@@ -155,13 +156,16 @@ func strengths(g *Grade) []Strength {
 
 // improvements are ranked by the points they could win. A bonus criterion is
 // never missing; a pitfall that the answer shows is.
-func improvements(q *rubric.Question, g *Grade) []Improvement {
+func improvements(q *rubric.Question, g *Grade, worth func(points float64) float64) []Improvement {
 	type lost struct {
 		index  int
 		points float64
 	}
 	var losses []lost
 	lose := func(i int, points float64) {
+		if worth != nil {
+			points = worth(points)
+		}
 		if points >= leastPoints {
 			losses = append(losses, lost{i, points})
 		}

@@ -18,7 +18,7 @@ func TestFixesAreRankedByThePointsTheyWin(t *testing.T) {
 	findings[3].Evidence = []evidence.Quote{{Text: "words", Start: 0, End: 5, Match: evidence.Exact}}
 	total := tally(q, findings)
 	g := &Grade{Score: total.score(), Criteria: criteria(q, findings)}
-	f := feedback(q, g, false)
+	f := feedback(q, g, false, nil)
 
 	var got []string
 	for _, fix := range f.Improvements {
@@ -36,7 +36,7 @@ func TestPointsOfAFixAreWhatTheScoreWouldGain(t *testing.T) {
 	q, findings := sheet(core(30, judge.Missed), core(30, judge.Met), core(40, judge.CannotAssess))
 	before := tally(q, findings)
 	g := &Grade{Score: before.score(), Criteria: criteria(q, findings)}
-	fix := feedback(q, g, false).Improvements[0]
+	fix := feedback(q, g, false, nil).Improvements[0]
 	findings[0].Verdict, findings[0].Credit = judge.Met, judge.FullCredit
 	require.InDelta(t, *tally(q, findings).score(), *before.score()+fix.Points, .1)
 }
@@ -45,7 +45,7 @@ func TestWhatWinsNothingIsNoFix(t *testing.T) {
 	t.Parallel()
 	q, findings := sheet(core(99.99, judge.Met), core(.01, judge.Missed))
 	g := &Grade{Score: tally(q, findings).score(), Criteria: criteria(q, findings)}
-	require.Empty(t, feedback(q, g, false).Improvements)
+	require.Empty(t, feedback(q, g, false, nil).Improvements)
 }
 
 func TestDetailTellsMoreStepByStep(t *testing.T) {
@@ -126,7 +126,7 @@ func TestTheSummarySaysWhereTheAnswerStands(t *testing.T) {
 			q.Criteria = append(q.Criteria, rubric.Criterion{})
 		}
 		g := &Grade{Score: new(float64), Criteria: criteria}
-		require.Equal(t, c.want, strings.NewReplacer("“", "", "”", "").Replace(feedback(q, g, false).Summary))
+		require.Equal(t, c.want, strings.NewReplacer("“", "", "”", "").Replace(feedback(q, g, false, nil).Summary))
 	}
 	g := &Grade{Score: new(float64), Criteria: []CriterionGrade{
 		{ID: "core", Kind: rubric.Core, Weight: 100, Verdict: judge.Met, Credit: 1},
@@ -135,9 +135,9 @@ func TestTheSummarySaysWhereTheAnswerStands(t *testing.T) {
 	}, Provenance: Provenance{Judge: Lexical}}
 	q := &rubric.Question{Criteria: make([]rubric.Criterion, 3)}
 	require.Equal(t, "The answer meets the criterion. It earns extra points for feedback loop. It loses points for one thing to avoid: “Blames a person”. "+
-		"This is an estimate made without a model.", feedback(q, g, false).Summary)
-	require.Contains(t, feedback(q, g, true).Summary, "no answer here to judge")
-	require.Contains(t, feedback(q, &Grade{}, false).Summary, "a person should look")
+		"This is an estimate made without a model.", feedback(q, g, false, nil).Summary)
+	require.Contains(t, feedback(q, g, true, nil).Summary, "no answer here to judge")
+	require.Contains(t, feedback(q, &Grade{}, false, nil).Summary, "a person should look")
 }
 
 func TestTheFollowUpFitsTheKindOfQuestion(t *testing.T) {

@@ -104,6 +104,10 @@ type Provenance struct {
 	// Degraded is true when the lexical judge stood in for a model that could
 	// not be asked.
 	Degraded bool `json:"degraded"`
+	// Calibration is the digest of the calibration file that moved the score;
+	// empty where none did. RawScore is then what the score was before.
+	Calibration string   `json:"calibration,omitempty"`
+	RawScore    *float64 `json:"raw_score,omitempty"`
 }
 
 // Detail says how much of the feedback a caller wants.

@@ -37,6 +37,9 @@ func (s *Service) id(req Request, chosen judge.Judge) string {
 	} {
 		writePart(h, part)
 	}
+	if s.correction(req.Question, chosen) != nil {
+		writePart(h, s.cfg.Calibration.Digest())
+	}
 	var sum [sha256.Size]byte
 	return "gr_" + idEncoding.EncodeToString(h.Sum(sum[:0])[:idBytes])
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gradus-ai/gradus/internal/calibration"
 	"github.com/gradus-ai/gradus/internal/evidence"
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rubric"
@@ -41,6 +42,11 @@ type Config struct {
 	// Default is the judge for Auto: Model or Lexical. Empty means Model where
 	// there is one, else Lexical.
 	Default string
+	// Calibration corrects the scores of the default judge, for which it must
+	// have been fitted, on the questions that it knows; nil corrects none. The
+	// other judge's grades, and those of another model than the one that the
+	// file names, stay as they are.
+	Calibration *calibration.File
 	// Cache keeps grades. Required.
 	Cache Cache
 	// Now is the clock behind Provenance.GradedAt. Required.
@@ -66,7 +72,8 @@ type Service struct {
 	shelf *shelf
 }
 
-// New makes a Service.
+// New makes a Service. A calibration that was fitted for another judge than the
+// default one is refused with calibration.ErrOtherJudge.
 func New(cfg Config) (*Service, error) {
 	switch {
 	case cfg.Lexical == nil || cfg.Cache == nil || cfg.Now == nil:
@@ -74,7 +81,11 @@ func New(cfg Config) (*Service, error) {
 	case cfg.Default == Model && cfg.Model == nil:
 		return nil, fmt.Errorf("choose the default judge: %w", ErrNoModel)
 	}
-	return &Service{cfg: cfg, shelf: newShelf()}, nil
+	s := &Service{cfg: cfg, shelf: newShelf()}
+	if err := s.checkCalibration(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Request is one answer to grade.
@@ -201,9 +212,16 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 	}
 	findings := verify(reading, judgement.Findings)
 
-	total := tally(req.Question, findings)
+	limit := fullScore
 	if integrity.Has(evidence.CopiedSample) && !s.cfg.AllowSampleAnswer {
-		total = total.cappedAt(copiedCap)
+		limit = copiedCap
+	}
+	raw := tally(req.Question, findings).cappedAt(limit)
+	total := raw
+	var worth func(float64) float64
+	if c := s.correction(req.Question, chosen); c != nil && raw.known && !answer.Blank() && judgement.Model == s.cfg.Calibration.Model {
+		total = raw.corrected(c).cappedAt(limit)
+		worth = func(points float64) float64 { return raw.plus(points).corrected(c).above(total) }
 	}
 	grade := Grade{
 		QuestionID: req.Question.Ref,
@@ -211,7 +229,7 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 		Band:       total.band(),
 		Criteria:   criteria(req.Question, findings),
 		Integrity:  integrity,
-		Review:     review(req.Question, findings, judgement, integrity, total),
+		Review:     review(req.Question, findings, judgement, integrity, raw),
 		Provenance: Provenance{
 			Judge:        chosen.Name(),
 			Model:        judgement.Model,
@@ -220,6 +238,9 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 			GradedAt:     s.cfg.Now().UTC().Truncate(time.Second),
 		},
 		Usage: judgement.Usage,
+	}
+	if worth != nil {
+		grade.Provenance.Calibration, grade.Provenance.RawScore = s.cfg.Calibration.Digest(), raw.score()
 	}
 	grade.Status = Graded
 	if grade.Review.Needed {
@@ -235,7 +256,7 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 			grade.Criteria[i].Comment = ground.keep(grade.Criteria[i].Comment)
 		}
 	}
-	grade.Feedback = feedback(req.Question, &grade, answer.Blank())
+	grade.Feedback = feedback(req.Question, &grade, answer.Blank(), worth)
 	if id != "" {
 		s.observe(chosen, string(grade.Status))
 	}

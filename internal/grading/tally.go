@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/gradus-ai/gradus/internal/calibration"
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
@@ -77,6 +78,21 @@ func (p points) cappedAt(limit int) points {
 	p.value = min(p.value, limit)
 	return p
 }
+
+// corrected is the points after a correction.
+func (p points) corrected(c *calibration.Correction) points {
+	p.value = int(math.Round(c.Apply(float64(p.value)/fullScore) * fullScore))
+	return p
+}
+
+// plus is what the points would be with some more of them, of 100.
+func (p points) plus(more float64) points {
+	p.value = min(p.value+int(math.Round(more*milli)), fullScore)
+	return p
+}
+
+// above is how far p is above q, in points of 100.
+func (p points) above(q points) float64 { return float64(p.value-q.value) / milli }
 
 // tenths is the value as it leaves: tenths of a point.
 func (p points) tenths() int { return divRound(p.value, milli/10) }
