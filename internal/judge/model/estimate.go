@@ -1,0 +1,69 @@
+package model
+
+import (
+	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/llm"
+)
+
+// What an estimate goes by. Tokens of English text have four characters or a
+// little more; a verdict with its quotes takes some forty tokens.
+const (
+	charsPerToken     = 4
+	replyBase         = 10
+	replyPerCriterion = 40
+)
+
+// minCachedPrefix is the shortest prefix, in tokens, that hosted endpoints
+// cache.
+const minCachedPrefix = 1024
+
+// Estimate is what judging an answer would cost, by the length of its prompt
+// and of a usual reply; nobody is asked. With warm the part of the prompt that
+// all answers to the question share counts as cached, where it is long enough.
+// Second looks, repairs and retries are not in it.
+func (j *Judge) Estimate(task judge.Task, warm bool) (judge.Usage, error) {
+	if task.Reading != nil && task.Reading.Answer.Blank() {
+		return judge.Usage{}, nil
+	}
+	mark := j.mark(task.Answer)
+	if !j.cfg.Thorough {
+		rendered, err := j.cfg.Prompts.Grade(task.Question, task.Answer, mark)
+		if err != nil {
+			return judge.Usage{}, err
+		}
+		return j.estimate(request(rendered, len(task.Question.Criteria)), len(task.Question.Criteria), warm), nil
+	}
+	var sum judge.Usage
+	for i := range task.Question.Criteria {
+		rendered, err := j.cfg.Prompts.Criterion(task.Question, i, task.Answer, mark)
+		if err != nil {
+			return judge.Usage{}, err
+		}
+		sum = sum.Plus(j.estimate(request(rendered, 1), 1, warm))
+	}
+	return sum, nil
+}
+
+// estimate is what one request about n criteria would cost.
+func (j *Judge) estimate(req llm.Request, n int, warm bool) judge.Usage {
+	var usage llm.Usage
+	prefix := 0
+	for i, m := range req.Messages {
+		if i < len(req.Messages)-1 {
+			prefix += len(m.Text)
+		} else {
+			usage.PromptTokens = (prefix + len(m.Text)) / charsPerToken
+		}
+	}
+	if prefix /= charsPerToken; warm && prefix >= minCachedPrefix {
+		usage.CachedTokens = prefix
+	}
+	usage.CompletionTokens = replyBase + replyPerCriterion*n
+	made := judge.Usage{Calls: 1, PromptTokens: usage.PromptTokens, CachedTokens: usage.CachedTokens, CompletionTokens: usage.CompletionTokens}
+	if j.cfg.Price != nil {
+		if cost, known := j.cfg.Price(first(j.cfg.Completer.Models()), usage); known {
+			made.CostUSD = &cost
+		}
+	}
+	return made
+}
