@@ -56,6 +56,12 @@ var (
 		"Question and answer together do not fit the configured model. A shorter answer, or the judge \"lexical\", may do.")
 	NoModel = declare("no-model", http.StatusUnprocessableEntity, "No model is configured",
 		"The judge \"model\" was asked for, but this service runs without one.")
+	RateLimited = declare("rate-limited", http.StatusTooManyRequests, "Too many requests a minute",
+		"The key has used up its requests of this minute; RateLimit says what is left and RateLimit-Policy of how many. Try again after Retry-After.")
+	TooManyInFlight = declare("too-many-in-flight", http.StatusTooManyRequests, "Too many requests at once",
+		"The key has as many answers being graded as it may have. Wait for one of them, or try again after Retry-After.")
+	TokenBudgetSpent = declare("token-budget-spent", http.StatusTooManyRequests, "The tokens of the day are spent",
+		"The key has used as many tokens of models today (UTC) as it may. Kept grades can still be read. Try again after Retry-After.")
 	Internal = declare("internal", http.StatusInternalServerError, "Something went wrong on our side",
 		"A fault of the service. The request id in instance helps its operator to find the cause.")
 	ModelRejected = declare("model-rejected", http.StatusBadGateway, "The model refused the request",
@@ -66,6 +72,8 @@ var (
 		"The service may not use its model at present; its operator has been told why. \"fallback\": \"lexical\" grades without it.")
 	StoreUnavailable = declare("store-unavailable", http.StatusServiceUnavailable, "Kept grades cannot be reached right now",
 		"The store does not answer, so it cannot be said whether this grade is kept, nor can it be forgotten. Grading goes on. Try again after Retry-After.")
+	Overloaded = declare("overloaded", http.StatusServiceUnavailable, "The service has too much to do",
+		"As many answers are being graded as the service takes on at once. Nothing was begun. Try again after Retry-After.")
 	KeysUnavailable = declare("keys-unavailable", http.StatusServiceUnavailable, "Keys cannot be checked right now",
 		"The store of keys does not answer, so it cannot be said whether this key is valid. Try again after Retry-After.")
 	ShuttingDown = declare("shutting-down", http.StatusServiceUnavailable, "The service is shutting down",

@@ -5,11 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"time"
 
 	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/config"
 	"github.com/gradus-ai/gradus/internal/store"
 )
+
+// limits hold keys to what they may use, all processes on the same Redis
+// together.
+func (a *App) limits() *access.Limiter {
+	var shared access.Quotas
+	if a.cfg.RedisURL != "" {
+		shared = a.store
+	}
+	return access.NewLimiter(access.Limits{Rate: a.cfg.KeyRate, InFlight: a.cfg.KeyInFlight, DailyTokens: a.cfg.KeyDailyTokens}, shared, time.Now)
+}
+
+// maxInFlight is how many answers are graded at once for everyone. A lexical
+// grade takes a processor for less than a millisecond, so 128 a processor wait
+// about a tenth of a second for their turn. A grade that waits for a model costs
+// nearly nothing; eight for each call that may be in flight are answered within
+// the time for a grade, and more would only wait to be told that it is over.
+func (a *App) maxInFlight() int {
+	if a.cfg.MaxInFlight > 0 {
+		return a.cfg.MaxInFlight
+	}
+	return max(256, 128*runtime.GOMAXPROCS(0), 8*a.cfg.Concurrency)
+}
 
 // OpenKeys opens the store for a command that looks after API keys. The caller
 // closes it.

@@ -37,11 +37,14 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	limits := a.limits()
 	door, err := server.New(server.Config{
 		Grader:       a.service,
 		Library:      a.shelf.library,
 		Health:       a.health,
 		Keys:         keys,
+		Limits:       limits,
+		MaxInFlight:  a.maxInFlight(),
 		Hosts:        a.hosts(),
 		Metrics:      a.metrics.handler(),
 		Observe:      a.metrics.exchange,
@@ -61,6 +64,10 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	group.Go(func() error { return a.shelf.watch(ctx) })
 	group.Go(func() error {
 		keys.Watch(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		limits.Watch(ctx)
 		return nil
 	})
 	group.Go(func() error {

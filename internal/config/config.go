@@ -67,8 +67,16 @@ type Config struct {
 
 	APIKeys []Secret `koanf:"api-keys"`
 	// RequireKeys wants a key even while none is known to exist.
-	RequireKeys bool   `koanf:"require-keys"`
-	Secret      Secret `koanf:"secret"`
+	RequireKeys bool `koanf:"require-keys"`
+	// Limits of keys that have none of their own; 0 is none.
+	KeyRate        int   `koanf:"key-rate"` // a minute
+	KeyInFlight    int   `koanf:"key-in-flight"`
+	KeyDailyTokens int64 `koanf:"key-daily-tokens"`
+	// MaxInFlight bounds answers graded at once for everyone; 0 lets the service
+	// choose.
+	MaxInFlight int `koanf:"max-in-flight"`
+
+	Secret Secret `koanf:"secret"`
 
 	Rubrics string `koanf:"rubrics"`
 	Prompts string `koanf:"prompts"`
@@ -170,6 +178,9 @@ func (c *Config) Validate() error {
 	}
 	if c.RequireKeys && len(c.APIKeys) == 0 && c.RedisURL == "" {
 		fault("GRADUS_REQUIRE_KEYS is set and there can be no keys: set GRADUS_API_KEYS, or REDIS_URL for keys made by gradus keys create")
+	}
+	if min(int64(c.KeyRate), int64(c.KeyInFlight), c.KeyDailyTokens, int64(c.MaxInFlight)) < 0 {
+		fault("GRADUS_KEY_RATE, GRADUS_KEY_IN_FLIGHT, GRADUS_KEY_DAILY_TOKENS and GRADUS_MAX_IN_FLIGHT must not be negative")
 	}
 	if _, port, err := net.SplitHostPort(c.Listen()); err != nil {
 		fault("GRADUS_ADDR must be HOST:PORT")

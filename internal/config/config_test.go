@@ -114,6 +114,31 @@ func TestListeningBeyondLoopbackNeedsKeysOrAnExplicitWord(t *testing.T) {
 	}
 }
 
+func TestKeysInRedisMayBeAllThereAre(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, []string{"GRADUS_ADDR=0.0.0.0:8080", "REDIS_URL=redis://localhost"})
+	require.NoError(t, err, "whether there are any is found out at the start")
+	require.True(t, c.Exposed())
+	c, err = loadFrom(t, []string{"GRADUS_ADDR=0.0.0.0:8080", "REDIS_URL=redis://localhost", "GRADUS_REQUIRE_KEYS=true"})
+	require.NoError(t, err)
+	require.False(t, c.Exposed())
+	_, err = loadFrom(t, []string{"GRADUS_REQUIRE_KEYS=true"})
+	require.ErrorContains(t, err, "there can be no keys")
+}
+
+func TestLimitsOfKeysHaveDefaultsAndCanBeLifted(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, nil)
+	require.NoError(t, err)
+	require.Equal(t, []int64{600, 32, 0, 0}, []int64{int64(c.KeyRate), int64(c.KeyInFlight), c.KeyDailyTokens, int64(c.MaxInFlight)})
+	c, err = loadFrom(t, []string{"GRADUS_KEY_RATE=0", "GRADUS_KEY_DAILY_TOKENS=5000000000"})
+	require.NoError(t, err)
+	require.Zero(t, c.KeyRate)
+	require.Equal(t, int64(5_000_000_000), c.KeyDailyTokens)
+	_, err = loadFrom(t, []string{"GRADUS_KEY_IN_FLIGHT=-1"})
+	require.ErrorContains(t, err, "must not be negative")
+}
+
 func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := loadFrom(t, []string{

@@ -185,8 +185,8 @@ func decodeSetting(_, to reflect.Type, value any) (any, error) {
 		return level, nil
 	case to.Kind() == reflect.Slice:
 		return list(s), nil
-	case to.Kind() == reflect.Int:
-		n, err := strconv.Atoi(s)
+	case to.Kind() == reflect.Int || to.Kind() == reflect.Int64:
+		n, err := strconv.ParseInt(s, 10, strconv.IntSize)
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a whole number", s)
 		}

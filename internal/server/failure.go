@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -205,7 +204,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		if wait <= 0 {
 			wait = defaultWait
 		}
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
 	}
 	write(c, f.kind.Status, api.ProblemMedia, body)
 }

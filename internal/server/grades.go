@@ -46,6 +46,7 @@ func (s *Server) grade(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	s.spent(x.key, result.Usage)
 	x.cache = string(result.Source)
 	c.Writer.Header()["X-Cache"] = []string{x.cache}
 	body, err := render(result.Record, result.Usage, grading.Detail(req.Detail))

@@ -190,5 +190,5 @@ func (s *Server) admit(c *gin.Context, ep *endpoint) error {
 		c.Header("Connection", "close")
 		return fail(api.ShuttingDown, "No new grades are begun.")
 	}
-	return nil
+	return s.meter(c, key)
 }

@@ -18,7 +18,7 @@ import (
 
 // everywhere lists the problems that a guarded route may answer with whatever
 // it does; open routes have only the last two.
-var everywhere = []api.ProblemType{api.KeyNeeded, api.CrossOrigin, api.ForbiddenScope, api.KeysUnavailable, api.Misdirected, api.Internal}
+var everywhere = []api.ProblemType{api.KeyNeeded, api.CrossOrigin, api.ForbiddenScope, api.RateLimited, api.KeysUnavailable, api.Misdirected, api.Internal}
 
 // describe renders the OpenAPI 3.1 document of the endpoints.
 func describe(list []endpoint, version string) ([]byte, error) {
@@ -34,7 +34,8 @@ func describe(list []endpoint, version string) ([]byte, error) {
 		Components: &huma.Components{
 			Schemas: registry,
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"key": {Type: "http", Scheme: "bearer", Description: "An API key. A service without keys needs none."},
+				"key": {Type: "http", Scheme: "bearer", Description: "An API key. A service without keys needs none. Each call needs one scope of the key, named in its description. " +
+					"Replies to a key with a rate say in RateLimit what is left of this minute and in RateLimit-Policy of how much."},
 			},
 		},
 		Tags: []*huma.Tag{
@@ -69,6 +70,7 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 	}
 	if !ep.open {
 		op.Security = []map[string][]string{{"key": {}}, {}}
+		op.Description = strings.TrimSpace(d.description + "\n\nNeeds the scope `" + string(ep.scope()) + "`.")
 	}
 	for _, p := range d.params {
 		op.Parameters = append(op.Parameters, &huma.Param{
@@ -128,6 +130,9 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 func byStatus(ep endpoint) map[int][]api.ProblemType {
 	out := map[int][]api.ProblemType{}
 	types := slices.Concat(ep.doc.problems, everywhere)
+	if ep.holds {
+		types = append(types, api.TooManyInFlight, api.TokenBudgetSpent, api.Overloaded)
+	}
 	if ep.open {
 		types = append(slices.Clone(ep.doc.problems), api.Misdirected, api.Internal)
 	}

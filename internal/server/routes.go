@@ -25,6 +25,9 @@ type endpoint struct {
 	open bool
 	// needs is the scope of a guarded route; empty means read for GET, else grade.
 	needs access.Scope
+	// holds is true where a request takes one of the slots in flight: of the
+	// service, and of its key.
+	holds bool
 	serve func(*gin.Context) error
 	doc   operation
 }
@@ -63,7 +66,7 @@ var (
 // endpoints is every route of the service.
 func (s *Server) endpoints() []endpoint {
 	list := []endpoint{
-		{method: http.MethodPost, path: "/v1/grades", serve: s.grade, doc: operation{
+		{method: http.MethodPost, path: "/v1/grades", holds: true, serve: s.grade, doc: operation{
 			id: "gradeAnswer", tag: "grades", summary: "Grade one answer",
 			description: "The same answer to the same question is graded once and kept: X-Cache says whether this grade was. " +
 				"A judge that was asked and could not judge is a grade with status needs_review; a judge that could not be asked is a problem.",
@@ -188,6 +191,13 @@ func (s *Server) handler(ep endpoint) gin.HandlerFunc {
 				s.fail(c, err)
 				return
 			}
+		}
+		if ep.holds {
+			if err := s.occupy(c); err != nil {
+				s.fail(c, err)
+				return
+			}
+			defer s.vacate(c)
 		}
 		if err := ep.serve(c); err != nil {
 			s.fail(c, err)

@@ -63,6 +63,12 @@ type Config struct {
 	Health  Health  // nil: always ready
 	// Keys says whose a request is; nil: everyone may in, as tenant "local".
 	Keys *access.Ring
+	// Limits hold keys to what they may use; nil: to nothing. Without a key there
+	// are none.
+	Limits *access.Limiter
+	// MaxInFlight is how many answers are graded at once for everyone; whoever
+	// comes then is turned away rather than queued. 0: no bound.
+	MaxInFlight int
 
 	Metrics http.Handler // /metrics; nil: no such path
 	// Page answers / and the other paths of the web page (see pagePaths); nil: a
@@ -120,6 +126,7 @@ type Server struct {
 	rows    []row
 
 	draining atomic.Bool
+	inFlight atomic.Int64 // of routes that hold a slot
 }
 
 // New makes a Server. It does not listen yet.

@@ -14,6 +14,9 @@ import (
 //	PREFIX secret             string  32 random bytes; kept for good
 //	PREFIX apikey:ID          hash    an API key (apikeys.go); kept for good, revoked ones too
 //	PREFIX apikeys            zset    the ids of all API keys, by when they were made
+//	PREFIX rate:ID            hash    requests of a key in this window (quotas.go); expires with the next
+//	PREFIX slots:ID           hash    requests a key may have in flight, by process; expires in seconds
+//	PREFIX tokens:ID:DAY      string  tokens that a key spent on a day; expires in two days
 //	PREFIX probe:ORIGIN       string  written by Health; expires in seconds
 //	PREFIX events             channel what happened to which grade (events.go)
 //
@@ -26,8 +29,13 @@ func (k keyspace) lock(key grading.Key) string    { return k.owned("lock:", key)
 func (k keyspace) secret() string                 { return string(k) + "secret" }
 func (k keyspace) apiKey(id string) string        { return string(k) + "apikey:" + escape(id) }
 func (k keyspace) apiKeys() string                { return string(k) + "apikeys" }
-func (k keyspace) probe(origin string) string     { return string(k) + "probe:" + origin }
-func (k keyspace) events() string                 { return string(k) + "events" }
+func (k keyspace) rate(id string) string          { return string(k) + "rate:" + escape(id) }
+func (k keyspace) slots(id string) string         { return string(k) + "slots:" + escape(id) }
+func (k keyspace) tokens(id, day string) string {
+	return string(k) + "tokens:" + escape(id) + ":" + escape(day)
+}
+func (k keyspace) probe(origin string) string { return string(k) + "probe:" + origin }
+func (k keyspace) events() string             { return string(k) + "events" }
 
 // names are the keys of one grade.
 type names struct{ grade, replies, lock string }

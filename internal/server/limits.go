@@ -1,0 +1,85 @@
+package server
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gradus-ai/gradus/internal/access"
+	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/judge"
+)
+
+// meter counts a request against the rate of its key, and says in headers what
+// is left (draft-ietf-httpapi-ratelimit-headers-11).
+func (s *Server) meter(c *gin.Context, key *access.Key) error {
+	if s.cfg.Limits == nil || key == nobody {
+		return nil
+	}
+	standing, err := s.cfg.Limits.Take(c.Request.Context(), key)
+	if standing.Limit > 0 {
+		h := c.Writer.Header()
+		h["Ratelimit-Policy"] = []string{`"default";q=` + strconv.Itoa(standing.Limit) + `;w=60`}
+		h["Ratelimit"] = []string{`"default";r=` + strconv.Itoa(standing.Left) + `;t=` + strconv.Itoa(seconds(standing.Resets))}
+	}
+	return exceeded(err)
+}
+
+// occupy takes a slot for a request that will hold one: of the service, then of
+// its key. vacate gives both back.
+func (s *Server) occupy(c *gin.Context) error {
+	if n := s.inFlight.Add(1); s.cfg.MaxInFlight > 0 && n > int64(s.cfg.MaxInFlight) {
+		s.inFlight.Add(-1)
+		f := fail(api.Overloaded, "Too many answers are being graded at once.")
+		f.after = time.Second
+		return f
+	}
+	key := exchangeOf(c).key
+	if s.cfg.Limits == nil || key == nobody {
+		return nil
+	}
+	if err := s.cfg.Limits.Enter(c.Request.Context(), key); err != nil {
+		s.inFlight.Add(-1)
+		return exceeded(err)
+	}
+	return nil
+}
+
+func (s *Server) vacate(c *gin.Context) {
+	s.inFlight.Add(-1)
+	if key := exchangeOf(c).key; s.cfg.Limits != nil && key != nobody {
+		s.cfg.Limits.Leave(key)
+	}
+}
+
+// spent charges a key for what a request used.
+func (s *Server) spent(key *access.Key, usage judge.Usage) {
+	if s.cfg.Limits != nil && key != nobody {
+		s.cfg.Limits.Spent(key, int64(usage.PromptTokens)+int64(usage.CompletionTokens))
+	}
+}
+
+// exceeded is the problem of a limit that is reached.
+func exceeded(err error) error {
+	var limit *access.LimitError
+	if !errors.As(err, &limit) {
+		return err
+	}
+	var f *failure
+	switch {
+	case errors.Is(err, access.ErrRate):
+		f = fail(api.RateLimited, "The key has used up its requests of this minute.")
+	case errors.Is(err, access.ErrInFlight):
+		f = fail(api.TooManyInFlight, "The key has too many answers being graded at once.")
+	default:
+		f = fail(api.TokenBudgetSpent, "The key has spent its tokens of today.")
+	}
+	f.after = limit.RetryAfter
+	return f
+}
+
+// seconds is a wait as headers say it: whole, and never too short.
+func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
