@@ -19,6 +19,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/prompt"
 	"github.com/gradus-ai/gradus/internal/rubric"
 	"github.com/gradus-ai/gradus/internal/store"
+	"github.com/gradus-ai/gradus/internal/telemetry"
 	"github.com/gradus-ai/gradus/prompts"
 )
 
@@ -51,8 +52,9 @@ type App struct {
 
 	shelf   *shelf
 	prompts *prompt.Prompts
-	// calibration is nil where none is set.
+	// calibration is nil where none is set, traces where nobody traces.
 	calibration *calibration.File
+	traces      *telemetry.Telemetry
 	store       *store.Store
 	metrics     *metrics
 	service     *grading.Service
@@ -83,6 +85,9 @@ func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err 
 		return nil, err
 	}
 	if a.calibration, err = loadCalibration(cfg.Calibration); err != nil {
+		return nil, err
+	}
+	if err = a.startTracing(ctx); err != nil {
 		return nil, err
 	}
 	if a.store, err = a.openStore(ctx); err != nil {
@@ -145,6 +150,7 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 		MemoryOnly: a.options.OneShot,
 		Retention:  a.cfg.Retention,
 		Budget:     a.options.RedisBudget,
+		Tracers:    a.tracers(),
 		Logger:     a.log,
 	})
 	if errors.Is(err, store.ErrURL) {

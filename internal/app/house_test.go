@@ -40,6 +40,7 @@ var law = [][]string{
 	{"cmd/gradus", "*"},
 	{"internal/batch/batchtest", "internal/batch", "internal/judge"},
 	{"internal/mcp", "internal/api"},
+	{"internal/telemetry", "internal/llm"},
 }
 
 // mayImport is the law by room.
@@ -62,6 +63,8 @@ var onlyHere = []struct {
 	{"github.com/redis/go-redis/", []string{"internal/store", "internal/store/storetest", "internal/queue"}},
 	{"github.com/hibiken/asynq", []string{"internal/queue"}},
 	{"github.com/standard-webhooks/", []string{"internal/webhook"}},
+	{"go.opentelemetry.io/otel/sdk", []string{"internal/telemetry"}},
+	{"go.opentelemetry.io/otel/exporters/", []string{"internal/telemetry"}},
 	{"github.com/modelcontextprotocol/", []string{"internal/mcp"}},
 	{"code.dny.dev/ssrf", []string{"internal/webhook"}},
 	{"github.com/alicebob/miniredis/", []string{"internal/store"}},

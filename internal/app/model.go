@@ -37,7 +37,7 @@ func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, 
 	}
 	clients := make([]llm.Completer, len(a.models))
 	for i, name := range a.models {
-		clients[i] = endpoint.For(name)
+		clients[i] = a.traced(endpoint.For(name))
 	}
 	return model.New(model.Config{
 		Completer: llm.Stack(clients, llm.StackConfig{MaxConcurrency: a.cfg.Concurrency, Observer: a.metrics.model()}),

@@ -48,6 +48,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		Hosts:        a.hosts(),
 		Metrics:      a.metrics.handler(),
 		Observe:      a.metrics.exchange,
+		Tracers:      a.tracers(),
 		StoreDown:    func(err error) bool { return errors.Is(err, store.ErrUnavailable) },
 		Log:          a.log,
 		GradeTimeout: a.cfg.GradeTimeout,

@@ -89,6 +89,10 @@ type Config struct {
 	// DrainDelay is how long a service told to stop goes on answering.
 	DrainDelay time.Duration `koanf:"drain-delay"`
 
+	// OTLPEndpoint turns tracing on; the exporter itself reads the standard's
+	// other variables.
+	OTLPEndpoint string `koanf:"otlp-endpoint"`
+
 	LogLevel  slog.Level `koanf:"log-level"`
 	LogFormat string     `koanf:"log-format"`
 }

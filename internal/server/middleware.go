@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/api"
@@ -24,7 +25,8 @@ type exchange struct {
 	key     *access.Key // of a guarded route, once admitted
 	cache   string
 	problem string
-	gone    bool // the client left before there was an answer
+	gone    bool       // the client left before there was an answer
+	span    trace.Span // nil where nobody traces
 }
 
 // exchangeKey is where gin keeps the exchange.
@@ -42,6 +44,7 @@ const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 func (s *Server) around(c *gin.Context) {
 	x := &exchange{id: requestID(c.Request.Header), start: time.Now()}
 	c.Set(exchangeKey, x)
+	s.beginSpan(c, x)
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{x.id}
 	h["X-Content-Type-Options"] = nosniff
@@ -70,6 +73,7 @@ func (s *Server) finish(c *gin.Context, x *exchange) {
 		status = statusClientGone
 	}
 	took := time.Since(x.start)
+	x.endSpan(status)
 	if s.cfg.Observe != nil {
 		s.cfg.Observe(Exchange{Method: known(c.Request.Method), Route: c.FullPath(), Status: status, Cache: x.cache, Problem: x.problem, Took: took})
 	}
@@ -96,6 +100,9 @@ func (s *Server) finish(c *gin.Context, x *exchange) {
 	}
 	if x.problem != "" {
 		attrs = append(attrs, slog.String("problem", x.problem))
+	}
+	if x.span != nil {
+		attrs = append(attrs, slog.String("trace_id", x.span.SpanContext().TraceID().String()))
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/api"
@@ -85,6 +86,8 @@ type Config struct {
 
 	Observe func(Exchange) // nil: nobody
 
+	Tracers trace.TracerProvider // nil: nobody traces
+
 	// StoreDown says whether an error means that kept grades cannot be reached;
 	// the server does not know the store. nil: no error does.
 	StoreDown func(error) bool
@@ -123,6 +126,7 @@ type Server struct {
 	cancel  context.CancelFunc
 	origins *http.CrossOriginProtection
 	openapi []byte
+	tracer  trace.Tracer // nil where nobody traces
 	rows    []row
 
 	draining atomic.Bool
@@ -146,6 +150,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.StoreDown != nil {
 		// First: such an error often holds a deadline too, but not the model's.
 		s.rows = append([]row{{cfg.StoreDown, always(api.StoreUnavailable, "The store of grades does not answer.")}}, causes...)
+	}
+	if cfg.Tracers != nil {
+		s.tracer = cfg.Tracers.Tracer("github.com/gradus-ai/gradus/internal/server")
 	}
 	if err := s.route(); err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gradus-ai/gradus/internal/grading"
 )
@@ -60,6 +61,8 @@ type Config struct {
 	// Lease is how long the lock on a computation outlives a process that
 	// died: others take over after that. Default 3 s.
 	Lease time.Duration
+	// Tracers makes a span of every command, without its arguments. Default: nobody traces.
+	Tracers trace.TracerProvider
 	// Now is the clock for expiry and skew. Default time.Now.
 	Now func() time.Time
 	// Logger default is slog.Default.
@@ -172,6 +175,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		}
 	case cfg.URL != "":
 		s.shared = s.main
+	}
+	if err = s.trace(s.main, s.shared); err != nil {
+		return nil, err
 	}
 	if s.shared == nil {
 		// Alone in the world: nobody else's events to wait for.
