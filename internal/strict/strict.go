@@ -172,6 +172,21 @@ func malformed(text []byte, noun Noun, syntax *jsontext.SyntacticError) *Error {
 	return &Error{Malformed: true, Faults: []api.Fault{fault}}
 }
 
+// Stream is the error for a body that is read piece by piece and cannot be read
+// on.
+func Stream(syntax *jsontext.SyntacticError) *Error {
+	fault := api.Fault{Pointer: pointer(syntax.JSONPointer)}
+	switch {
+	case strings.Count(string(syntax.JSONPointer), "/") > deepest:
+		fault.Detail = "values are nested too deeply"
+	case errors.Is(syntax, io.ErrUnexpectedEOF):
+		fault.Detail = "the body ends in the middle of a value"
+	default:
+		fault.Detail = "not JSON from " + Body.at(syntax.ByteOffset) + " on"
+	}
+	return &Error{Malformed: true, Faults: []api.Fault{fault}}
+}
+
 // at names a byte. Where there are many texts it says which one it counts in.
 func (n Noun) at(offset int64) string {
 	where := "byte " + strconv.FormatInt(offset, 10)

@@ -1,0 +1,135 @@
+package rows
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/gradus-ai/gradus/internal/api"
+)
+
+// Result is an api.ResultRow whose grade is JSON already, so that who keeps
+// grades as JSON need not decode them to pass them on.
+type Result struct {
+	Index  int             `json:"index"`
+	ID     string          `json:"id"`
+	Status api.RowStatus   `json:"status"`
+	Grade  json.RawMessage `json:"grade"`
+	Error  *api.Problem    `json:"error"`
+}
+
+// Writer writes results. Its methods must not be called concurrently.
+type Writer struct {
+	out    *bufio.Writer
+	format Format
+	cells  *csv.Writer
+	begun  bool
+}
+
+// NewWriter makes a Writer of a format. What is written is buffered until Flush
+// or Close.
+func NewWriter(w io.Writer, format Format) *Writer {
+	out := bufio.NewWriterSize(w, bufferSize)
+	return &Writer{out: out, format: format, cells: csv.NewWriter(out)}
+}
+
+// Resume makes a Writer that goes on behind rows written before: CSV then gets
+// no second header. JSON cannot be resumed.
+func Resume(w io.Writer, format Format) *Writer {
+	writer := NewWriter(w, format)
+	writer.begun = true
+	return writer
+}
+
+// Write writes a result.
+func (w *Writer) Write(row *api.ResultRow) error {
+	if w.format == CSV {
+		return w.writeCells(row)
+	}
+	return w.encode(row)
+}
+
+// WriteRaw writes a result with its grade as it is.
+func (w *Writer) WriteRaw(row *Result) error {
+	if w.format != CSV {
+		return w.encode(row)
+	}
+	out := api.ResultRow{Index: row.Index, ID: row.ID, Status: row.Status, Error: row.Error}
+	if len(row.Grade) > 0 {
+		if err := json.Unmarshal(row.Grade, &out.Grade); err != nil {
+			return fmt.Errorf("decode the grade of item %d: %w", row.Index, err)
+		}
+	}
+	return w.writeCells(&out)
+}
+
+// encode writes a row as one line of JSON.
+func (w *Writer) encode(row any) error {
+	text, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("encode result: %w", err)
+	}
+	if w.format == JSON {
+		separator := ",\n"
+		if !w.begun {
+			separator = "[\n"
+		}
+		if _, err := w.out.WriteString(separator); err != nil {
+			return err
+		}
+	}
+	w.begun = true
+	if _, err := w.out.Write(text); err != nil {
+		return err
+	}
+	if w.format == NDJSON {
+		return w.out.WriteByte('\n')
+	}
+	return nil
+}
+
+// writeCells writes a row of cells, behind a header where it is the first.
+func (w *Writer) writeCells(row *api.ResultRow) error {
+	if err := w.header(); err != nil {
+		return err
+	}
+	return w.cells.Write(cellsOf(row))
+}
+
+func (w *Writer) header() error {
+	if w.begun {
+		return nil
+	}
+	w.begun = true
+	return w.cells.Write(Columns)
+}
+
+// Flush passes on what is buffered.
+func (w *Writer) Flush() error {
+	w.cells.Flush()
+	if err := w.cells.Error(); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
+
+// Close ends the results and flushes them. It does not close what is written to.
+func (w *Writer) Close() error {
+	switch {
+	case w.format == CSV:
+		if err := w.header(); err != nil {
+			return err
+		}
+	case w.format == JSON && w.begun:
+		if _, err := w.out.WriteString("\n]\n"); err != nil {
+			return err
+		}
+	case w.format == JSON:
+		if _, err := w.out.WriteString("[]\n"); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
