@@ -43,6 +43,8 @@ var (
 		"The Allow header lists the methods that are.")
 	BodyTimeout = declare("body-timeout", http.StatusRequestTimeout, "The body took too long to arrive",
 		"The connection was too slow or stalled. Sending the request again is safe.")
+	IdempotencyInProgress = declare("idempotency-in-progress", http.StatusConflict, "The same request is being answered",
+		"The first request with this Idempotency-Key has not been answered yet. Try again after Retry-After to get its reply.")
 	BodyTooLarge = declare("body-too-large", http.StatusRequestEntityTooLarge, "The body is too large",
 		"A request body may have at most 512 KiB.")
 	Misdirected = declare("misdirected-request", http.StatusMisdirectedRequest, "This service does not go by that name",
@@ -52,6 +54,8 @@ var (
 		"Send JSON in UTF-8, uncompressed, with \"Content-Type: application/json\".")
 	InvalidRequest = declare("invalid-request", http.StatusUnprocessableEntity, "The request does not make sense",
 		"The JSON is well formed, but fields are missing, unknown, of the wrong type or out of range; errors points at each.")
+	IdempotencyKeyReused = declare("idempotency-key-reused", http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request",
+		"Within 24 hours a key stands for one request: send what it came with first, or take a new key.")
 	AnswerTooLong = declare("answer-too-long", http.StatusUnprocessableEntity, "The answer is too long for the model",
 		"Question and answer together do not fit the configured model. A shorter answer, or the judge \"lexical\", may do.")
 	NoModel = declare("no-model", http.StatusUnprocessableEntity, "No model is configured",
@@ -71,7 +75,7 @@ var (
 	ModelMisconfigured = declare("model-misconfigured", http.StatusServiceUnavailable, "The model is not usable",
 		"The service may not use its model at present; its operator has been told why. \"fallback\": \"lexical\" grades without it.")
 	StoreUnavailable = declare("store-unavailable", http.StatusServiceUnavailable, "Kept grades cannot be reached right now",
-		"The store does not answer, so it cannot be said whether this grade is kept, nor can it be forgotten. Grading goes on. Try again after Retry-After.")
+		"The store does not answer, so it cannot be said whether this grade is kept, nor can it be forgotten, nor can a request with an Idempotency-Key be made to happen once. Grading without one goes on. Try again after Retry-After.")
 	Overloaded = declare("overloaded", http.StatusServiceUnavailable, "The service has too much to do",
 		"As many answers are being graded as the service takes on at once. Nothing was begun. Try again after Retry-After.")
 	KeysUnavailable = declare("keys-unavailable", http.StatusServiceUnavailable, "Keys cannot be checked right now",

@@ -72,7 +72,7 @@ var onlyHere = []struct {
 }
 
 // pure rooms run in a unit test with no network and no disk.
-var pure = []string{"internal/access", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/calibration", "internal/grading", "internal/batch", "internal/probe"}
+var pure = []string{"internal/access", "internal/once", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/calibration", "internal/grading", "internal/batch", "internal/probe"}
 
 // TestImportsRunOneWay reads the files itself: a test that asked the go command
 // would be answered from the test cache after the law is broken.

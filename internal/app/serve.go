@@ -44,6 +44,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		Health:       a.health,
 		Keys:         keys,
 		Limits:       limits,
+		Once:         a.store,
 		MaxInFlight:  a.maxInFlight(),
 		Hosts:        a.hosts(),
 		Metrics:      a.metrics.handler(),

@@ -18,6 +18,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/llm"
+	"github.com/gradus-ai/gradus/internal/once"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
@@ -110,6 +111,14 @@ var causes = []row{
 	}},
 	{is(rubric.ErrInvalid), always(api.InvalidRequest, "The question is not valid.")},
 	{is(rubric.ErrNotFound), always(api.UnknownQuestion, "No question goes by this name.")},
+	{is(once.ErrKey), always(api.InvalidRequest, "The idempotency key is not valid.",
+		api.Fault{Detail: "header Idempotency-Key: " + once.ErrKey.Error()})},
+	{is(once.ErrRunning), func(error) *failure {
+		f := fail(api.IdempotencyInProgress, "The first request with this idempotency key has not been answered yet.")
+		f.after = time.Second
+		return f
+	}},
+	{is(once.ErrReused), always(api.IdempotencyKeyReused, "This idempotency key came with another request before.")},
 
 	// Our own time limit comes before what was being waited for when it struck.
 	{is(grading.ErrTimeout), always(api.ModelTimeout, tooLate)},
@@ -199,7 +208,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 	switch f.kind.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="gradus"`)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusConflict:
 		wait := f.after
 		if wait <= 0 {
 			wait = defaultWait

@@ -19,6 +19,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/llm"
+	"github.com/gradus-ai/gradus/internal/once"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
@@ -37,6 +38,7 @@ var errorsAtTheEdge = []struct {
 	{"rubric.ErrNotFound", rubric.ErrNotFound, api.UnknownQuestion, ""},
 	{"rubric.NotFoundError", &rubric.NotFoundError{Ref: secret, Reason: secret, Near: []string{"platform/on-call"}}, api.UnknownQuestion, ""},
 	{"rubric.ErrInvalid", rubric.ErrInvalid, api.InvalidRequest, ""},
+	{"rubric.ErrOtherVersion", rubric.ErrOtherVersion, api.Internal, ""},
 	{"rubric.InvalidError", &rubric.InvalidError{Pointer: "/criteria", Reason: "too few", Excerpt: secret}, api.InvalidRequest, ""},
 	{"llm.ErrQuota", llm.ErrQuota, api.ModelMisconfigured, "5"},
 	{"llm.ErrUnauthorized", llm.ErrUnauthorized, api.ModelMisconfigured, "5"},
@@ -49,6 +51,9 @@ var errorsAtTheEdge = []struct {
 	{"llm.UnavailableError", &llm.UnavailableError{Status: 502, Reason: secret}, api.ModelUnavailable, "5"},
 	{"llm.OpenError", &llm.OpenError{RetryAfter: 30 * time.Second, Cause: llm.ErrQuota}, api.ModelUnavailable, "30"},
 	{"llm.RefusedError", &llm.RefusedError{Kind: llm.ErrUnauthorized, Status: 401, RequestID: secret}, api.ModelMisconfigured, "5"},
+	{"once.ErrKey", once.ErrKey, api.InvalidRequest, ""},
+	{"once.ErrRunning", once.ErrRunning, api.IdempotencyInProgress, "1"},
+	{"once.ErrReused", once.ErrReused, api.IdempotencyKeyReused, ""},
 	{"context.DeadlineExceeded", context.DeadlineExceeded, api.ModelTimeout, ""},
 	{"an error nobody declared", errors.New("dial tcp: " + secret), api.Internal, ""},
 }
@@ -103,7 +108,7 @@ func TestEveryErrorHasAProblem(t *testing.T) {
 		known[strings.Fields(e.name)[0]] = true
 	}
 	found := 0
-	for _, pkg := range []string{"rubric", "grading", "llm"} {
+	for _, pkg := range []string{"rubric", "grading", "llm", "once"} {
 		for _, name := range declaredErrors(t, filepath.Join("..", pkg)) {
 			found++
 			require.True(t, known[pkg+"."+name], "%s.%s has no example in errorsAtTheEdge; give it a row in causes too", pkg, name)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/once"
 	"github.com/gradus-ai/gradus/internal/rubric"
 	"github.com/gradus-ai/gradus/internal/strict"
 )
@@ -34,8 +36,24 @@ func (s *Server) grade(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	claim, before, err := s.claim(c, &req)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		s.replay(c, before)
+		return nil
+	}
+	ctx := c.Request.Context()
+	if claim != nil {
+		var done context.CancelFunc
+		ctx, done = s.persist(ctx)
+		defer done()
+		// Whatever fails is not kept, so that another try can succeed.
+		defer claim.Release(ctx)
+	}
 	x := exchangeOf(c)
-	result, err := s.cfg.Grader.Grade(c.Request.Context(), grading.Request{
+	result, err := s.cfg.Grader.Grade(ctx, grading.Request{
 		Tenant:   x.tenant,
 		Question: question,
 		Answer:   req.Answer,
@@ -47,12 +65,15 @@ func (s *Server) grade(c *gin.Context) error {
 		return err
 	}
 	s.spent(x.key, result.Usage)
-	x.cache = string(result.Source)
-	c.Writer.Header()["X-Cache"] = []string{x.cache}
 	body, err := render(result.Record, result.Usage, grading.Detail(req.Detail))
 	if err != nil {
 		return err
 	}
+	x.cache = string(result.Source)
+	if claim != nil {
+		s.remember(ctx, claim, x.tenant, result.Record, once.Reply{Cache: x.cache, Body: body})
+	}
+	c.Writer.Header()["X-Cache"] = []string{x.cache}
 	c.Writer.Header()["Cache-Control"] = noStore
 	write(c, http.StatusOK, "application/json", body)
 	return nil

@@ -118,7 +118,7 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 		switch status {
 		case http.StatusUnauthorized:
 			r.Headers = map[string]*huma.Param{"WWW-Authenticate": text("Bearer.")}
-		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusConflict:
 			r.Headers = map[string]*huma.Param{"Retry-After": {Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}}}
 		}
 		op.Responses[strconv.Itoa(status)] = r

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/once"
 )
 
 // endpoint is one route: how it is served and what the document says of it.
@@ -59,7 +60,9 @@ var (
 	paramGrade    = param{in: "path", name: "id", description: "Id of a grade."}
 	paramSet      = param{in: "path", name: "set", description: "Id of a set."}
 	paramQuestion = param{in: "path", name: "question", description: "Id of a question, local to the set."}
-	paramDetail   = param{in: "query", name: "detail", description: "How much of the feedback to give; full where left out.",
+	paramOnce     = param{in: "header", name: once.Header, description: "1 to 255 printable ASCII characters of your choice. Within 24 hours the same request with " +
+		"the same key is answered once: a repeated one gets the first reply, marked with Idempotency-Replayed: true. Failures are not kept, so that another try can succeed."}
+	paramDetail = param{in: "query", name: "detail", description: "How much of the feedback to give; full where left out.",
 		enum: []any{api.DetailNudge, api.DetailHint, api.DetailFull}}
 )
 
@@ -70,11 +73,11 @@ func (s *Server) endpoints() []endpoint {
 			id: "gradeAnswer", tag: "grades", summary: "Grade one answer",
 			description: "The same answer to the same question is graded once and kept: X-Cache says whether this grade was. " +
 				"A judge that was asked and could not judge is a grade with status needs_review; a judge that could not be asked is a problem.",
-			params:  []param{{in: "header", name: "Cache-Control", description: "no-cache grades again and replaces the kept grade."}},
+			params:  []param{{in: "header", name: "Cache-Control", description: "no-cache grades again and replaces the kept grade."}, paramOnce},
 			request: reflect.TypeFor[api.GradeRequest](), status: http.StatusOK, response: reflect.TypeFor[api.Grade](), graded: true,
 			problems: []api.ProblemType{
 				api.MalformedBody, api.UnknownQuestion, api.BodyTimeout, api.BodyTooLarge, api.UnsupportedMediaType,
-				api.InvalidRequest, api.AnswerTooLong, api.NoModel, api.ModelRejected, api.ModelUnavailable,
+				api.InvalidRequest, api.IdempotencyInProgress, api.IdempotencyKeyReused, api.AnswerTooLong, api.NoModel, api.StoreUnavailable, api.ModelRejected, api.ModelUnavailable,
 				api.ModelMisconfigured, api.ShuttingDown, api.ModelTimeout,
 			},
 		}},

@@ -67,6 +67,8 @@ type Config struct {
 	// Limits hold keys to what they may use; nil: to nothing. Without a key there
 	// are none.
 	Limits *access.Limiter
+	// Once remembers requests with an idempotency key; nil: those are refused.
+	Once Once
 	// MaxInFlight is how many answers are graded at once for everyone; whoever
 	// comes then is turned away rather than queued. 0: no bound.
 	MaxInFlight int
@@ -123,6 +125,7 @@ type Server struct {
 	log     *slog.Logger
 	engine  *gin.Engine
 	http    *http.Server
+	base    context.Context // ends when what is in progress must
 	cancel  context.CancelFunc
 	origins *http.CrossOriginProtection
 	openapi []byte
@@ -157,8 +160,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.route(); err != nil {
 		return nil, err
 	}
-	base, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	s.base, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           s.engine,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -167,7 +169,7 @@ func New(cfg Config) (*Server, error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		BaseContext:       func(net.Listener) context.Context { return s.base },
 	}
 	return s, nil
 }

@@ -256,14 +256,15 @@ func (s *Store) Replies(ctx context.Context, key grading.Key) ([]string, error) 
 }
 
 // Forget implements grading.Cache. It erases the grade, the raw replies behind
-// it and every memory cache's copy, and computations in flight will not be
+// it, replies that are kept for a repeated request and show it, and every memory
+// cache's copy, and computations in flight will not be
 // kept. Where the shared store cannot be reached, this process forgets and the
 // error wraps ErrUnavailable. A process that is cut off from the shared store
 // learns of it when it is back, and forgets all it has then.
 func (s *Store) Forget(ctx context.Context, key grading.Key) error {
 	s.changed(key, true)
 	if s.shared == nil {
-		return nil
+		return s.forgetReplies(ctx, key)
 	}
 	names := s.names(key)
 	limited, cancel := context.WithTimeout(ctx, patience)
@@ -275,7 +276,8 @@ func (s *Store) Forget(ctx context.Context, key grading.Key) error {
 		s.fault("forget grade", err)
 		return fmt.Errorf("forget grade: %w: %w", ErrUnavailable, err)
 	}
-	return nil
+	// Last: a reply that is kept after this finds that its grade has gone.
+	return s.forgetReplies(ctx, key)
 }
 
 // patience is how long an operation that must succeed may take.

@@ -17,6 +17,9 @@ import (
 //	PREFIX rate:ID            hash    requests of a key in this window (quotas.go); expires with the next
 //	PREFIX slots:ID           hash    requests a key may have in flight, by process; expires in seconds
 //	PREFIX tokens:ID:DAY      string  tokens that a key spent on a day; expires in two days
+//	PREFIX once:TENANT:NAME   hash    a request that must happen once (once.go): its fingerprint, then its reply; expires in a day
+//	PREFIX onces              list    their names in a store inside this process, to bound it
+//	PREFIX oncesof:TENANT:ID  set     the names of requests whose reply shows a grade; expires in a day
 //	PREFIX probe:ORIGIN       string  written by Health; expires in seconds
 //	PREFIX events             channel what happened to which grade (events.go)
 //
@@ -34,8 +37,13 @@ func (k keyspace) slots(id string) string         { return string(k) + "slots:" 
 func (k keyspace) tokens(id, day string) string {
 	return string(k) + "tokens:" + escape(id) + ":" + escape(day)
 }
-func (k keyspace) probe(origin string) string { return string(k) + "probe:" + origin }
-func (k keyspace) events() string             { return string(k) + "events" }
+func (k keyspace) onces() string { return string(k) + "onces" }
+func (k keyspace) once(tenant, name string) string {
+	return string(k) + "once:" + escape(tenant) + ":" + escape(name)
+}
+func (k keyspace) oncesOf(key grading.Key) string { return k.owned("oncesof:", key) }
+func (k keyspace) probe(origin string) string     { return string(k) + "probe:" + origin }
+func (k keyspace) events() string                 { return string(k) + "events" }
 
 // names are the keys of one grade.
 type names struct{ grade, replies, lock string }
