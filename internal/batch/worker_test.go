@@ -1,0 +1,442 @@
+package batch_test
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gradus-ai/gradus/internal/batch"
+	"github.com/gradus-ai/gradus/internal/grading"
+)
+
+// bubble runs a test where time passes by itself.
+func bubble(t *testing.T, test func(h *house)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { test(newHouse(t)) })
+}
+
+func TestABatchIsGraded(t *testing.T) {
+	for _, name := range []string{grading.Model, grading.Lexical} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *house) {
+				stop := h.serve(4, h.worker())
+				defer stop()
+				b := h.submit(batch.Options{Judge: name}, answers(100)...)
+				require.True(h, b.Durable)
+				b = h.wait(b.Key, time.Minute)
+				require.Equal(h, batch.Completed, b.Status)
+				require.Equal(h, 100, b.Graded)
+				require.False(h, b.Mixed)
+				require.Equal(h, 100, h.grader.calls())
+				results := h.results(b.Key)
+				require.Len(h, results, 100)
+				for i, r := range results {
+					require.Equal(h, itemID(i), r.ID)
+					require.NotEmpty(h, r.GradeID)
+				}
+				if name == grading.Model {
+					require.Equal(h, 100, b.Spent.Calls)
+					require.InDelta(h, 12.5, *b.Spent.CostUSD, 1e-9)
+					require.Contains(h, string(results[0].Grade), `"calls":1`, "a result shows its own usage")
+				}
+			})
+		})
+	}
+}
+
+func TestEqualAnswersOfAChunkAreJudgedOnce(t *testing.T) {
+	bubble(t, func(h *house) {
+		stop := h.serve(1, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, "a", "b", "a", "a")
+		b = h.wait(b.Key, time.Minute)
+		require.Equal(h, 2, h.grader.calls())
+		require.Equal(h, []int{4, 2, 2, 2}, []int{b.Graded, b.Cached, b.Spent.Calls, b.Saved.Calls})
+		results := h.results(b.Key)
+		require.Equal(h, results[0].GradeID, results[3].GradeID)
+		require.Contains(h, string(results[0].Grade), `"calls":1`)
+		require.Contains(h, string(results[3].Grade), `"calls":0`)
+	})
+}
+
+func TestKeptGradesCountAsSaved(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.source = grading.Hit
+		stop := h.serve(1, h.worker())
+		defer stop()
+		began := time.Now()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(64)...)
+		b = h.wait(b.Key, time.Minute)
+		require.Equal(h, []int{64, 64, 0, 64}, []int{b.Graded, b.Cached, b.Spent.Calls, b.Saved.Calls})
+		require.Less(h, time.Since(began), time.Second, "nobody waits for a model that is not asked")
+	})
+}
+
+func TestTheFirstAnswerWarmsThePrefixForTheOthers(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = takes(time.Second)
+		stop := h.serve(2, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(32)...)
+		pass(900 * time.Millisecond)
+		require.Equal(h, 1, h.grader.calls(), "the second chunk of the question waits too")
+		pass(300 * time.Millisecond)
+		require.Equal(h, 32, h.grader.calls())
+		h.wait(b.Key, 10*time.Second)
+	})
+}
+
+func TestASlowFirstAnswerHoldsTheOthersUpForTwoSecondsOnly(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = takes(20 * time.Second)
+		stop := h.serve(2, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(32)...)
+		pass(1900 * time.Millisecond)
+		require.Equal(h, 1, h.grader.calls())
+		pass(200 * time.Millisecond)
+		require.Equal(h, 32, h.grader.calls())
+		h.wait(b.Key, time.Minute)
+	})
+}
+
+func TestProgressIsLive(t *testing.T) {
+	bubble(t, func(h *house) {
+		var n atomic.Int64
+		h.grader.play = func(ctx context.Context, answer string) error {
+			return takes(time.Duration(n.Add(1))*time.Second)(ctx, answer)
+		}
+		stop := h.serve(1, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Lexical}, answers(16)...)
+		pass(8*time.Second + 200*time.Millisecond)
+		require.Equal(h, 8, h.get(b.Key).Graded)
+		require.Equal(h, 8, h.store.Calls("Complete"))
+		h.wait(b.Key, time.Minute)
+	})
+}
+
+func TestResultsThatComeTogetherAreKeptTogether(t *testing.T) {
+	bubble(t, func(h *house) {
+		stop := h.serve(1, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Lexical}, answers(64)...)
+		h.wait(b.Key, time.Minute)
+		require.Equal(h, 4, h.store.Calls("Complete"), "one a chunk")
+	})
+}
+
+// Fault 21: Retry-After is honoured: a short one inside the worker, a long one
+// by the queue.
+func TestRetryAfterIsHonoured(t *testing.T) {
+	for name, c := range map[string]struct {
+		after        time.Duration
+		given, calls int
+	}{
+		"a second":     {time.Second, 1, 4},
+		"ninety of it": {90 * time.Second, 2, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *house) {
+				free := time.Now().Add(c.after)
+				h.grader.play = func(context.Context, string) error {
+					if wait := time.Until(free); wait > 0 {
+						return limited(wait)
+					}
+					return nil
+				}
+				stop := h.serve(1, h.worker())
+				defer stop()
+				began := time.Now()
+				b := h.submit(batch.Options{Judge: grading.Model}, answers(3)...)
+				b = h.wait(b.Key, 5*time.Minute)
+				require.Equal(h, 3, b.Graded)
+				require.GreaterOrEqual(h, time.Since(began), c.after)
+				require.Less(h, time.Since(began), c.after+200*time.Millisecond)
+				require.Equal(h, c.calls, h.grader.calls(), "only one had to find out")
+				require.Len(h, h.queue.Given(), c.given)
+			})
+		})
+	}
+}
+
+// Faults 24 and 41, promise P9: an outage fails nothing, and work goes on
+// within a minute of its end.
+func TestAnOutageFailsNothing(t *testing.T) {
+	bubble(t, func(h *house) {
+		const outage = 24 * time.Hour
+		up := time.Now().Add(outage)
+		h.grader.play = func(context.Context, string) error {
+			if time.Now().Before(up) {
+				return errOutage
+			}
+			return nil
+		}
+		stop := h.serve(4, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(40)...)
+		pass(outage)
+		require.Equal(h, 40, h.get(b.Key).Pending())
+		down := h.grader.calls()
+		require.Less(h, down, int(outage/time.Minute)*3*5, "a chunk asks some few times a minute")
+		h.until(b.Key, time.Minute, func(b *batch.Batch) bool { return b.Graded > 0 })
+		b = h.wait(b.Key, time.Minute)
+		require.Equal(h, 40, b.Graded)
+		require.Equal(h, 40, h.grader.calls()-down)
+	})
+}
+
+// A model that hangs answers nobody: no item is to blame.
+func TestAModelThatHangsUsesUpNoTries(t *testing.T) {
+	bubble(t, func(h *house) {
+		up := time.Now().Add(12 * time.Hour)
+		h.grader.play = func(ctx context.Context, a string) error {
+			if time.Now().Before(up) {
+				_ = takes(2*time.Minute)(ctx, a)
+				return errSlow
+			}
+			return nil
+		}
+		stop := h.serve(4, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(5)...)
+		pass(12 * time.Hour)
+		require.Equal(h, 5, h.get(b.Key).Pending())
+		require.Equal(h, 5, h.wait(b.Key, 5*time.Minute).Graded)
+	})
+}
+
+func TestAnItemThatAloneCannotBeJudgedFailsInTheEnd(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = func(ctx context.Context, a string) error {
+			if a == "answer 3" {
+				_ = takes(time.Minute)(ctx, a)
+				return errSlow
+			}
+			return takes(30*time.Second)(ctx, a)
+		}
+		stop := h.serve(2, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(1600)...)
+		b = h.wait(b.Key, 5*time.Hour)
+		require.Equal(h, []int{1599, 1}, []int{b.Graded, b.Failed})
+		require.Equal(h, "model-timeout", h.results(b.Key)[3].Reason)
+		require.Equal(h, batch.MaxTries, h.grader.callsFor("answer 3"))
+	})
+}
+
+// Fault 36.
+func TestAnItemThatCanNeverBeJudgedFailsAtOnce(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = func(_ context.Context, a string) error {
+			if a == "long" {
+				return errTooLong
+			}
+			return nil
+		}
+		stop := h.serve(2, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, "a", "long", "b", "long")
+		b = h.wait(b.Key, time.Minute)
+		require.Equal(h, []int{2, 2}, []int{b.Graded, b.Failed})
+		require.Equal(h, batch.ReasonAnswerTooLong, h.results(b.Key)[1].Reason)
+		require.Equal(h, 1, h.grader.callsFor("long"))
+	})
+}
+
+// Faults 23 and 35: a spent quota or a dead key pauses the batch; nothing fails.
+func TestABatchIsPausedAndGoesOn(t *testing.T) {
+	bubble(t, func(h *house) {
+		var paid atomic.Bool
+		h.grader.play = func(context.Context, string) error {
+			if !paid.Load() {
+				return errQuota
+			}
+			return nil
+		}
+		stop := h.serve(4, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(100)...)
+		b = h.until(b.Key, time.Minute, func(b *batch.Batch) bool { return b.Status == batch.Paused })
+		require.Equal(h, batch.PausedModelQuota, b.PausedReason)
+		pass(10 * time.Second)
+		before := h.grader.calls()
+		pass(10 * time.Minute)
+		require.LessOrEqual(h, h.grader.calls()-before, 12, "one probe a minute")
+		require.GreaterOrEqual(h, h.grader.calls()-before, 9)
+		require.Equal(h, 100, h.get(b.Key).Pending())
+		paid.Store(true)
+		b = h.wait(b.Key, 2*time.Minute)
+		require.Equal(h, 100, b.Graded)
+	})
+}
+
+func TestAPausedBatchIsTriedWhenAProcessStarts(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = func(context.Context, string) error { return errQuota }
+		stop := h.serve(4, h.worker())
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(40)...)
+		h.until(b.Key, time.Minute, func(b *batch.Batch) bool { return b.Status == batch.Paused })
+		pass(time.Second)
+		stop()
+		h.grader.play = nil
+		stop = h.serve(4, h.worker())
+		defer stop()
+		h.wait(b.Key, 15*time.Second)
+	})
+}
+
+// Fault 71.
+func TestAPanicFailsOneItem(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = func(_ context.Context, a string) error {
+			if a == "answer 5" {
+				panic("over " + a)
+			}
+			return nil
+		}
+		stop := h.serve(2, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(20)...)
+		b = h.wait(b.Key, time.Minute)
+		require.Equal(h, []int{19, 1}, []int{b.Graded, b.Failed})
+		require.Equal(h, batch.ReasonInternal, h.results(b.Key)[5].Reason)
+	})
+}
+
+func TestACostLimitHolds(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = takes(time.Second)
+		stop := h.serve(8, h.worker())
+		defer stop()
+		limit := 5.0 // forty answers
+		b := h.submit(batch.Options{Judge: grading.Model, MaxCost: &limit}, answers(200)...)
+		b = h.wait(b.Key, 10*time.Minute)
+		require.InDelta(h, 5, *b.Spent.CostUSD, cost+1e-9, "at most an answer more")
+		require.GreaterOrEqual(h, *b.Spent.CostUSD, 5.0, "all of it is spent")
+		require.Equal(h, 200, b.Graded+b.Failed)
+		for _, r := range h.results(b.Key) {
+			if r.Status == batch.RowFailed {
+				require.Equal(h, batch.ReasonCostLimit, r.Reason)
+			}
+		}
+		require.Greater(h, h.grader.worst, 20, "far from the limit nothing is held up")
+	})
+}
+
+func TestACancelledBatchIsLetGo(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = takes(time.Minute)
+		stop := h.serve(1, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(48)...)
+		pass(10 * time.Second)
+		got, err := h.service.Cancel(h.Context(), b.Key)
+		require.NoError(h, err)
+		require.Equal(h, batch.Cancelled, got.Status)
+		require.Equal(h, 48, got.Cancelled)
+		require.Zero(h, h.queue.Waiting())
+		pass(4 * time.Second)
+		h.grader.mu.Lock()
+		require.Zero(h, h.grader.inside, "calls in flight are cancelled")
+		h.grader.mu.Unlock()
+		require.Equal(h, got, h.get(b.Key))
+		require.Len(h, h.results(b.Key), 48)
+	})
+}
+
+func TestAWorkerWithoutTheJudgeLeavesABatchToOthers(t *testing.T) {
+	bubble(t, func(h *house) {
+		poor := h.worker(func(c *batch.WorkerConfig) {
+			c.Versions = func(string) (batch.Versions, error) { return batch.Versions{}, grading.ErrNoModel }
+		})
+		stop := h.serve(2, poor)
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(20)...)
+		pass(10 * time.Minute)
+		require.Equal(h, 20, h.get(b.Key).Pending())
+		require.Zero(h, h.grader.calls())
+		stop()
+		stop = h.serve(2, h.worker())
+		defer stop()
+		h.wait(b.Key, 20*time.Second)
+	})
+}
+
+// Fault 57.
+func TestABatchThatHadToMixVersionsSaysSo(t *testing.T) {
+	bubble(t, func(h *house) {
+		newer := h.worker(func(c *batch.WorkerConfig) {
+			c.Versions = func(string) (batch.Versions, error) {
+				v := made
+				v.Fingerprint = "f2"
+				return v, nil
+			}
+		})
+		stop := h.serve(1, newer)
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, "a")
+		b = h.wait(b.Key, time.Minute)
+		require.True(h, b.Mixed)
+		require.True(h, h.results(b.Key)[0].Mixed)
+	})
+}
+
+// Fault 56: who is told to stop finishes what is in flight and hands the rest
+// out at once.
+func TestDrainingLosesNothing(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = takes(5 * time.Second)
+		old := h.worker()
+		stop := h.serve(1, old)
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(32)...)
+		pass(time.Second) // the first answer is being read
+		old.Drain()
+		pass(5 * time.Second)
+		require.Equal(h, 1, h.get(b.Key).Graded, "what was in flight is finished")
+		require.Equal(h, 1, h.grader.calls(), "and nothing begun")
+		stop()
+		h.queue.Lose() // whoever stopped had the rest
+		stop = h.serve(2, h.worker(func(c *batch.WorkerConfig) { c.Name = "new" }))
+		defer stop()
+		b = h.wait(b.Key, 5*time.Minute)
+		require.Equal(h, 32, b.Graded)
+		require.Equal(h, 32, h.grader.calls())
+	})
+}
+
+func TestAWorkerThatIsCutOffKeepsWhatIsDone(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = func(ctx context.Context, a string) error {
+			if slices.Contains([]string{"answer 0", "answer 1", "answer 2"}, a) {
+				return takes(3*time.Second)(ctx, a)
+			}
+			return takes(time.Hour)(ctx, a)
+		}
+		w := h.worker()
+		b := h.submit(batch.Options{Judge: grading.Lexical}, answers(10)...)
+		ctx, cancel := context.WithTimeout(h.Context(), 3*time.Second+50*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		require.NoError(h, w.Handle(ctx, h.queue.Given()[0]))
+		require.Less(h, time.Since(began), 4*time.Second)
+		got := h.get(b.Key)
+		require.Equal(h, []int{3, 0, 7}, []int{got.Graded, got.Failed, got.Pending()})
+		require.Len(h, h.queue.Given(), 2, "the rest is handed out at once")
+	})
+}
+
+func TestADrainingWorkerTakesNothing(t *testing.T) {
+	bubble(t, func(h *house) {
+		w := h.worker()
+		w.Drain()
+		b := h.submit(batch.Options{Judge: grading.Model}, "a")
+		require.ErrorIs(h, w.Handle(h.Context(), h.queue.Given()[0]), batch.ErrDraining)
+		require.Equal(h, batch.Queued, h.get(b.Key).Status)
+	})
+}
