@@ -111,7 +111,7 @@ type usage struct {
 
 	// Tokens of a day: the sum for everyone as last heard, at what time, and
 	// what was spent here since.
-	day     string
+	day     int64 // since 1970, UTC
 	tokens  int64
 	heard   time.Time
 	pending int64
@@ -134,7 +134,11 @@ func (l *Limiter) of(key *Key) *usage {
 
 // down reports whether Quotas are better left alone.
 func (l *Limiter) down() bool {
-	return l.quotas == nil || l.now().UnixNano()-l.failed.Load() < int64(backOff)
+	if l.quotas == nil {
+		return true
+	}
+	failed := l.failed.Load()
+	return failed != 0 && l.now().UnixNano()-failed < int64(backOff)
 }
 
 func (l *Limiter) fail() { l.failed.Store(l.now().UnixNano()) }
@@ -315,7 +319,7 @@ func (l *Limiter) Spent(key *Key, tokens int64) {
 
 // today begins a new sum where the day has changed. The caller holds u.mu.
 func (u *usage) today(now time.Time) {
-	if day := now.UTC().Format(time.DateOnly); day != u.day {
+	if day := now.Unix() / int64((24 * time.Hour).Seconds()); day != u.day {
 		u.day, u.tokens, u.pending, u.heard = day, 0, 0, time.Time{}
 	}
 }
@@ -352,7 +356,8 @@ func (l *Limiter) addUp(ctx context.Context, u *usage, id string) {
 	u.pending = 0
 	u.tokens += pending
 	u.mu.Unlock()
-	sum, err := l.quotas.SpendTokens(ctx, id, day, pending)
+	date := time.Unix(0, 0).UTC().AddDate(0, 0, int(day)).Format(time.DateOnly)
+	sum, err := l.quotas.SpendTokens(ctx, id, date, pending)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.day != day {

@@ -372,3 +372,24 @@ func TestTokensAreNotChargedTwice(t *testing.T) {
 		require.Empty(t, shared.tokens)
 	})
 }
+
+// What a request pays for a stored key and for its limits.
+func BenchmarkAdmission(b *testing.B) {
+	clear, key := New()
+	r := NewRing(RingConfig{Store: newShelf(key)})
+	l := NewLimiter(Limits{Rate: 1 << 30, InFlight: 32, DailyTokens: 1 << 50}, newPool().of("one"), nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		found, err := r.Find(b.Context(), clear)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := l.Take(b.Context(), found); err != nil {
+			b.Fatal(err)
+		}
+		if err := l.Enter(b.Context(), found); err != nil {
+			b.Fatal(err)
+		}
+		l.Leave(found)
+	}
+}

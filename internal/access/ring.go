@@ -173,14 +173,14 @@ func (r *Ring) Find(ctx context.Context, clear string) (*Key, error) {
 	if found >= 0 {
 		return &r.cfg.Configured[found], nil
 	}
-	if r.cfg.Store == nil || !Genuine(clear) {
+	if r.cfg.Store == nil {
 		return nil, ErrUnknown
 	}
-	return r.stored(ctx, digest)
+	return r.stored(ctx, digest, clear)
 }
 
 // stored finds a key that is, if anywhere, in the store.
-func (r *Ring) stored(ctx context.Context, digest Digest) (*Key, error) {
+func (r *Ring) stored(ctx context.Context, digest Digest, clear string) (*Key, error) {
 	now := r.now()
 	r.mu.RLock()
 	h, known := r.held[digest]
@@ -197,6 +197,8 @@ func (r *Ring) stored(ctx context.Context, digest Digest) (*Key, error) {
 	case known && down && age < grace:
 	case known && age < stale:
 		r.look(digest) // nobody waits for it
+	case !known && !Genuine(clear): // nobody needs to look for it
+		return nil, ErrUnknown
 	case !known && refused && now.Sub(denied) < fresh:
 		return nil, ErrUnknown
 	case down:

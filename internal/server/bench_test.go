@@ -20,6 +20,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/evidence"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
@@ -37,7 +38,7 @@ const (
 // BenchmarkCachedGrade asks for the same kept grade of 4 KB, over real sockets,
 // of three servers in turn: a bare gin handler that writes bytes from a map,
 // one that does a go-redis GET of them, and this package with decoding, keys,
-// headers, access log and a cache in memory. Every iteration is one round on
+// limits leased from Redis, headers, access log and a cache in memory. Every iteration is one round on
 // each, so that all three meet the same weather; the metrics are medians of
 // rounds and their ratios.
 func BenchmarkCachedGrade(b *testing.B) {
@@ -71,9 +72,25 @@ func BenchmarkCachedGrade(b *testing.B) {
 	}
 }
 
-// BenchmarkServeHit is the CPU and the allocations of one hit without sockets.
+// BenchmarkServeHit is the CPU and the allocations of one hit without sockets:
+// of an open service, of one with keys, of one with keys held to limits.
 func BenchmarkServeHit(b *testing.B) {
-	h, _ := whole(b)
+	for _, name := range []string{"open", "keys", "limits"} {
+		b.Run(name, func(b *testing.B) {
+			h, _ := wholeBut(b, func(c *Config) {
+				switch name {
+				case "open":
+					c.Keys, c.Limits = nil, nil
+				case "keys":
+					c.Limits = nil
+				}
+			})
+			serveHits(b, h)
+		})
+	}
+}
+
+func serveHits(b *testing.B, h http.Handler) {
 	w := &discard{h: http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -104,20 +121,30 @@ func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 // whole is this package over the real service and the real store in memory, a
 // judge that says the same of every answer, keys, and a log to nowhere. It has
 // graded the answer once.
-func whole(b *testing.B) (http.Handler, []byte) {
+func whole(b *testing.B) (http.Handler, []byte) { return wholeBut(b, func(*Config) {}) }
+
+func wholeBut(b *testing.B, change func(*Config)) (http.Handler, []byte) {
 	b.Helper()
 	kept, err := store.Open(b.Context(), store.Config{MemoryOnly: true, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = kept.Close() })
 	service, err := grading.New(grading.Config{Lexical: sameVerdict{}, Cache: kept, Now: time.Now})
 	require.NoError(b, err)
-	s, err := New(Config{
+	shared, err := store.Open(b.Context(), store.Config{URL: storetest.Shared(b).URL(), Prefix: storetest.Prefix(b), Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = shared.Close() })
+	cfg := Config{
 		Grader:  service,
 		Library: bigLibrary(b),
 		Keys:    ring(b, clearKey),
-		Log:     slog.New(slog.NewJSONHandler(io.Discard, nil)),
-		Observe: func(Exchange) {},
-	})
+		// Out of reach, and counted all the same.
+		Limits:      access.NewLimiter(access.Limits{Rate: 1 << 30, InFlight: 1 << 20, DailyTokens: 1 << 50}, shared, nil),
+		MaxInFlight: 1 << 20,
+		Log:         slog.New(slog.NewJSONHandler(io.Discard, nil)),
+		Observe:     func(Exchange) {},
+	}
+	change(&cfg)
+	s, err := New(cfg)
 	require.NoError(b, err)
 	for _, want := range []string{"miss", "hit"} {
 		w := httptest.NewRecorder()

@@ -22,10 +22,25 @@ func (s *Server) meter(c *gin.Context, key *access.Key) error {
 	standing, err := s.cfg.Limits.Take(c.Request.Context(), key)
 	if standing.Limit > 0 {
 		h := c.Writer.Header()
-		h["Ratelimit-Policy"] = []string{`"default";q=` + strconv.Itoa(standing.Limit) + `;w=60`}
-		h["Ratelimit"] = []string{`"default";r=` + strconv.Itoa(standing.Left) + `;t=` + strconv.Itoa(seconds(standing.Resets))}
+		h["Ratelimit-Policy"] = s.policy(standing.Limit)
+		var buf [64]byte
+		line := append(buf[:0], `"default";r=`...)
+		line = strconv.AppendInt(line, int64(standing.Left), 10)
+		line = append(line, ";t="...)
+		line = strconv.AppendInt(line, int64(seconds(standing.Resets)), 10)
+		h["Ratelimit"] = []string{string(line)}
 	}
 	return exceeded(err)
+}
+
+// policy is the header of a rate. There are as many as rates that keys have, and
+// nobody changes them.
+func (s *Server) policy(limit int) []string {
+	known, ok := s.policies.Load(limit)
+	if !ok {
+		known, _ = s.policies.LoadOrStore(limit, []string{`"default";q=` + strconv.Itoa(limit) + `;w=60`})
+	}
+	return known.([]string)
 }
 
 // occupy takes a slot for a request that will hold one: of the service, then of

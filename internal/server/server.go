@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -134,6 +135,7 @@ type Server struct {
 
 	draining atomic.Bool
 	inFlight atomic.Int64 // of routes that hold a slot
+	policies sync.Map     // limit -> []string, see policy
 }
 
 // New makes a Server. It does not listen yet.
