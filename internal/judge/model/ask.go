@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/prompt"
@@ -14,7 +16,7 @@ import (
 const (
 	Refused         = "refused"          // it would not answer
 	ReplyUnreadable = "reply_unreadable" // not even after one repair turn
-	ReplyTruncated  = "reply_truncated"  // cut short, and again with twice the room
+	ReplyTruncated  = "reply_truncated"  // cut short, and again with twice the room, or without end
 )
 
 // Room for a reply, in tokens: what five criteria take is some 200, the rest
@@ -25,8 +27,27 @@ const (
 	roomPerCriterion = 128
 )
 
+// A whole reply has fewer code points than this, with three quotes and a
+// comparison of the length asked for to each criterion and white space between.
+const (
+	longestReply        = 256
+	longestPerCriterion = 700
+)
+
+// runsAway reports whether a reply about n criteria that was cut short would not
+// end with more room either: small models write the same few words over and
+// over. What it thought does not count.
+func runsAway(text string, n int) bool {
+	if at := strings.LastIndex(text, "</think>"); at >= 0 {
+		text = text[at:]
+	} else if strings.Contains(text, "<think>") {
+		return false
+	}
+	return utf8.RuneCountInString(text) > longestReply+longestPerCriterion*n
+}
+
 // ask puts one request and reads the reply about n criteria. A reply cut short
-// is asked for once more with twice the room; one that cannot be read gets one
+// is asked for once more with twice the room, unless it runs away; one that cannot be read gets one
 // repair turn. What is still unusable then comes back as a reason; an error
 // means that the model could not be asked.
 func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, answer string) (readings []reading, reason string, err error) {
@@ -41,7 +62,7 @@ func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, an
 		switch {
 		case reply.Refused:
 			return nil, Refused, nil
-		case reply.Truncated && longer:
+		case reply.Truncated && (longer || runsAway(reply.Text, n)):
 			return nil, ReplyTruncated, nil
 		case reply.Truncated:
 			longer = true

@@ -197,7 +197,7 @@ func (h *hearing) needs(index int, hopeless bool) look {
 			return noLook
 		}
 		return atQuotes
-	case h.judge.cfg.Thorough:
+	case h.judge.cfg.Thorough, len(h.opinions) == 1:
 		return noLook
 	case !o.believed(), o.verdict == judge.CannotAssess, h.unsure(o), h.contested(index):
 		return atCriterion

@@ -32,7 +32,7 @@ const Name = "model"
 // protocolVersion counts the ways in which the same replies have been turned
 // into findings. Raise it with every change to reading, doubts or second looks
 // that can change a verdict: kept grades become misses.
-const protocolVersion = 1
+const protocolVersion = 2
 
 // Defaults of Config.
 const (

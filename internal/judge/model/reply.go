@@ -50,6 +50,7 @@ const (
 	notAMember fault = "it has a member that the form does not have"
 	ambiguous  fault = "it holds more than one such object"
 	parroted   fault = "it repeats what the answer dictates instead of judging it"
+	unfilled   fault = "it repeats the form instead of filling it in"
 )
 
 // read turns a reply about n criteria into one reading for each, in order.
@@ -59,7 +60,9 @@ const (
 // trailing commas around a single object are tolerated; nothing is ever picked
 // out of broken JSON, and of several objects none is chosen. Accepted means:
 // every criterion exactly once, verdicts from the menu, confidence a whole
-// number from 0 to 100. answer is what was judged: a reply that stands in it
+// number from 0 to 100, and more than the form's own ellipses where a criterion
+// has texts at all: a small model copies the form and would judge every answer
+// alike. answer is what was judged: a reply that stands in it
 // word for word is the author's and not the judge's.
 //
 // The error is a fault.
@@ -265,18 +268,33 @@ func (e wireEntry) reading(name string) (reading, error) {
 		return reading{}, fault("the confidence of " + name + " is not a whole number from 0 to 100")
 	}
 	r := reading{verdict: judge.Verdict(*e.Verdict), confidence: int(confidence)}
+	blanks := 0
 	for _, quote := range e.Evidence {
-		if quote == nil {
+		switch {
+		case quote == nil:
 			return reading{}, fault("the evidence of " + name + " is not a list of texts")
-		}
-		if len(r.quotes) < prompt.MaxQuotes && strings.TrimSpace(*quote) != "" && utf8.RuneCountInString(*quote) <= longestQuote {
+		case blank(*quote):
+			blanks++
+		case len(r.quotes) < prompt.MaxQuotes && strings.TrimSpace(*quote) != "" && utf8.RuneCountInString(*quote) <= longestQuote:
 			r.quotes = append(r.quotes, *quote)
 		}
 	}
-	if e.Compare != nil {
+	if e.Compare != nil && blank(*e.Compare) {
+		blanks++
+	} else if e.Compare != nil {
 		r.compare = comment(*e.Compare)
 	}
+	if blanks > 0 && len(r.quotes) == 0 && r.compare == "" {
+		return reading{}, unfilled
+	}
 	return r, nil
+}
+
+// blank reports whether a text is what stands in the form where a text is
+// missing: an ellipsis.
+func blank(s string) bool {
+	s = strings.TrimSpace(s)
+	return strings.Trim(s, ".…") == "" && (strings.Contains(s, "…") || strings.Contains(s, "..."))
 }
 
 // comment is a model's remark as one line of bounded length.

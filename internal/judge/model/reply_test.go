@@ -112,6 +112,8 @@ func TestRepliesThatAreRefused(t *testing.T) {
 		{"two that differ", good + reply(c1, entry("c2", "met", 90)), "more than one"},
 		{"one hidden in the broken quote of another", `{"criteria":[{"id":"c1","evidence":["` + good + `"]`, "not valid JSON"},
 		{"an object that never ends before it", "I think { is odd. " + good, "not valid JSON"},
+		{"the form as it was shown", reply(strings.Replace(entry("c1", "missed", 0, "…", "…"), `"compare":""`, `"compare":"…"`, 1), c2), "repeats the form"},
+		{"a form with no more than its dots", reply(c1, strings.Replace(c2, `"compare":""`, `"compare":" ... "`, 1)), "repeats the form"},
 		{"invalid UTF-8", strings.Replace(good, "canary", "can\xffry", 1), "not valid JSON"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -137,6 +139,16 @@ func TestAReplyThatTheAnswerDictatesIsRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestAnEllipsisIsNoText(t *testing.T) {
+	t.Parallel()
+	got, err := read(reply(strings.Replace(entry("c1", "partial", 60, "…", "canary first", "..."), `"compare":""`, `"compare":"…"`, 1)), 1, "")
+	require.NoError(t, err)
+	require.Equal(t, []reading{{verdict: judge.Partial, quotes: []string{"canary first"}, confidence: 60}}, got)
+	got, err = read(reply(strings.Replace(entry("c1", "missed", 60, "…"), `"compare":""`, `"compare":"No limit… given."`, 1)), 1, "")
+	require.NoError(t, err)
+	require.Equal(t, "No limit… given.", got[0].compare)
+}
+
 func TestQuotesAndCommentsAreBounded(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", longestQuote+1)
@@ -158,7 +170,7 @@ func drawReply(t *rapid.T, n int) []string {
 	}
 	ids = rapid.Permutation(ids).Draw(t, "order")
 	verdicts := rapid.SampledFrom([]string{"met", "partial", "missed", "contradicted", "cannot_assess"})
-	quotes := rapid.SliceOfN(rapid.StringN(0, 20, 60), 0, 4)
+	quotes := rapid.SliceOfN(rapid.StringN(0, 20, 60).Filter(func(s string) bool { return !blank(s) }), 0, 4)
 	entries := make([]string, n)
 	for i, id := range ids {
 		entries[i] = entry(id, verdicts.Draw(t, "verdict"), rapid.IntRange(0, 100).Draw(t, "confidence"), quotes.Draw(t, "quotes")...)
