@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
-	"testing"
+	"sync/atomic"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -23,11 +23,20 @@ import (
 
 const tenant = "t"
 
+var silent = slog.New(slog.DiscardHandler)
+
 var made = batch.Versions{Judge: grading.Model, Fingerprint: "f1", PromptDigest: "sha256:p1"}
+
+// tester is a test, a benchmark or a property.
+type tester interface {
+	require.TestingT
+	Helper()
+	Context() context.Context
+}
 
 // house is everything a batch passes through, over a store and a queue of maps.
 type house struct {
-	testing.TB
+	tester
 	store   *batchtest.Store
 	queue   *batchtest.Queue
 	grader  *grader
@@ -35,11 +44,11 @@ type house struct {
 	service *batch.Service
 }
 
-func newHouse(t testing.TB) *house {
-	h := &house{TB: t, store: batchtest.NewStore(time.Now), queue: batchtest.NewQueue(), grader: &grader{}, kept: &kept{}}
+func newHouse(t tester) *house {
+	h := &house{tester: t, store: batchtest.NewStore(time.Now), queue: batchtest.NewQueue(), grader: &grader{}, kept: &kept{}}
 	var err error
 	h.service, err = batch.New(batch.Config{
-		Store: h.store, Queue: h.queue, Kept: h.kept, Versions: versions, Log: slog.New(slog.DiscardHandler),
+		Store: h.store, Queue: h.queue, Kept: h.kept, Versions: versions, Log: silent,
 	})
 	require.NoError(t, err)
 	return h
@@ -56,7 +65,7 @@ func versions(name string) (batch.Versions, error) {
 func (h *house) worker(change ...func(*batch.WorkerConfig)) *batch.Worker {
 	cfg := batch.WorkerConfig{
 		Store: h.store, Queue: h.queue, Grader: h.grader, Classify: classify, Versions: versions,
-		Name: "w", Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Name: "w", Now: time.Now, Log: silent,
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -67,7 +76,7 @@ func (h *house) worker(change ...func(*batch.WorkerConfig)) *batch.Worker {
 }
 
 func (h *house) keeper(process string) *batch.Keeper {
-	k, err := batch.NewKeeper(batch.KeeperConfig{Store: h.store, Queue: h.queue, Process: process, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	k, err := batch.NewKeeper(batch.KeeperConfig{Store: h.store, Queue: h.queue, Process: process, Now: time.Now, Log: silent})
 	require.NoError(h, err)
 	return k
 }
@@ -300,4 +309,15 @@ func (k *kept) Estimate(req grading.Request, warm bool) (judge.Usage, error) {
 		usage.CostUSD = nil
 	}
 	return usage, nil
+}
+
+// spy notes the question that was graded.
+type spy struct {
+	batch.Grader
+	question *atomic.Pointer[rubric.Question]
+}
+
+func (s spy) Grade(ctx context.Context, req grading.Request) (grading.Result, error) {
+	s.question.Store(req.Question)
+	return s.Grader.Grade(ctx, req)
 }

@@ -192,6 +192,28 @@ func TestAnOutageFailsNothing(t *testing.T) {
 	})
 }
 
+// An outage that begins when a question is warm is met by one answer at a time
+// as well.
+func TestAnOutageInTheMiddleIsMetByFew(t *testing.T) {
+	bubble(t, func(h *house) {
+		down, up := time.Now().Add(5*time.Second), time.Now().Add(time.Hour)
+		h.grader.play = func(ctx context.Context, a string) error {
+			if now := time.Now(); now.After(down) && now.Before(up) {
+				return errOutage
+			}
+			return takes(time.Second)(ctx, a)
+		}
+		stop := h.serve(1, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(320)...)
+		pass(10 * time.Minute)
+		before := h.grader.calls()
+		pass(40 * time.Minute)
+		require.Less(h, h.grader.calls()-before, 40*4*60/6, "never more than one of them asks")
+		require.Equal(h, 320, h.wait(b.Key, 15*time.Minute).Graded)
+	})
+}
+
 // A model that hangs answers nobody: no item is to blame.
 func TestAModelThatHangsUsesUpNoTries(t *testing.T) {
 	bubble(t, func(h *house) {

@@ -22,6 +22,7 @@ type Queue struct {
 	order   []batch.Ref
 	wake    chan struct{} // closed with the next change
 	fault   error
+	asked   int
 }
 
 var _ batch.Queue = (*Queue)(nil)
@@ -64,6 +65,13 @@ func (q *Queue) Waiting() int {
 	return len(q.waiting)
 }
 
+// Asked is how often it was asked whether it knows a ref.
+func (q *Queue) Asked() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.asked
+}
+
 // Enqueue implements batch.Queue.
 func (q *Queue) Enqueue(ctx context.Context, refs ...batch.Ref) error {
 	return q.EnqueueAfter(ctx, 0, refs...)
@@ -96,6 +104,7 @@ func (q *Queue) stir() {
 func (q *Queue) Known(_ context.Context, ref batch.Ref) (bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.asked++
 	return q.active[ref] || slices.ContainsFunc(q.waiting, func(t task) bool { return t.ref == ref }), q.fault
 }
 
