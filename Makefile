@@ -28,7 +28,7 @@ test: test-deps ## run every test (finds or installs what the tests need)
 	$(GO) test -tags $(TAGS) $(TESTFLAGS) ./...
 
 test-deps:
-	@sh .ci/deps redis-server
+	@sh .ci/deps redis-server chromium npm
 
 lint: ## check format, layout and style
 	$(GOLANGCI_LINT) run ./...

@@ -36,6 +36,7 @@ var law = [][]string{
 	{"internal/eval", "internal/grading", "internal/rubric", "internal/agreement", "internal/calibration", "internal/text"},
 	{"internal/store", "internal/access", "internal/once", "internal/grading", "internal/judge", "internal/batch"},
 	{"internal/server", "internal/access", "internal/once", "internal/api", "internal/batch", "internal/rows", "internal/strict", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
+	{"internal/web", "internal/api"},
 	{"internal/app", "*"},
 	{"cmd/gradus", "*"},
 	{"internal/batch/batchtest", "internal/batch", "internal/judge"},
@@ -69,6 +70,7 @@ var onlyHere = []struct {
 	{"code.dny.dev/ssrf", []string{"internal/webhook"}},
 	{"github.com/alicebob/miniredis/", []string{"internal/store"}},
 	{"github.com/sashabaranov/go-openai", []string{"internal/llm/openai"}},
+	{"github.com/chromedp/", nil}, // the browser is driven by tests only
 }
 
 // pure rooms run in a unit test with no network and no disk.

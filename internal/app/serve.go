@@ -38,6 +38,11 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(err, listener.Close())
 	}
 	limits := a.limits()
+	within := &inside{}
+	page, err := a.page(ctx, within)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	door, err := server.New(server.Config{
 		Grader:       a.service,
 		Library:      a.shelf.library,
@@ -46,6 +51,8 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		Limits:       limits,
 		Once:         a.store,
 		MaxInFlight:  a.maxInFlight(),
+		Page:         page,
+		Session:      page.Key,
 		Hosts:        a.hosts(),
 		Metrics:      a.metrics.handler(),
 		Observe:      a.metrics.exchange,
@@ -59,6 +66,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	within.handler = door
 	a.announce(listener.Addr())
 
 	group, ctx := errgroup.WithContext(ctx)

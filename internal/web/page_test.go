@@ -1,0 +1,193 @@
+package web_test
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fetched is what a browser gets, and what it weighs on the way.
+type fetched struct {
+	header http.Header
+	text   string
+	weight int
+	status int
+}
+
+func fetch(t *testing.T, address string, headers ...string) fetched {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	require.NoError(t, err)
+	req.Header.Set("Accept-Encoding", "gzip")
+	req.Header.Set("Accept", "text/html")
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	f := fetched{header: resp.Header, text: string(raw), weight: len(raw), status: resp.StatusCode}
+	if resp.Header.Get("Content-Encoding") == "gzip" {
+		z, err := gzip.NewReader(strings.NewReader(f.text))
+		require.NoError(t, err)
+		plain, err := io.ReadAll(z)
+		require.NoError(t, err)
+		f.text = string(plain)
+	}
+	return f
+}
+
+var (
+	fileOf   = regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`)
+	importOf = regexp.MustCompile(`(?m)^(?:import|export) .*from "\./([^"]+)"`)
+)
+
+// weight is what a first visit to a page costs, in bytes: the page, its files
+// and the modules that they import.
+func weight(t *testing.T, base, path string) int {
+	t.Helper()
+	page := fetch(t, base+path)
+	total := page.weight
+	seen := map[string]bool{}
+	var load func(string)
+	load = func(file string) {
+		if seen[file] {
+			return
+		}
+		seen[file] = true
+		f := fetch(t, base+file)
+		require.Equal(t, http.StatusOK, f.status, file)
+		require.Contains(t, f.header.Get("Cache-Control"), "immutable", file)
+		require.Equal(t, "gzip", f.header.Get("Content-Encoding"), file)
+		total += f.weight
+		for _, m := range importOf.FindAllStringSubmatch(f.text, -1) {
+			load(file[:strings.LastIndex(file, "/")+1] + m[1])
+		}
+	}
+	for _, m := range fileOf.FindAllStringSubmatch(page.text, -1) {
+		load(m[1])
+	}
+	require.Greater(t, len(seen), 2)
+	return total
+}
+
+func TestPagesAreLight(t *testing.T) {
+	t.Parallel()
+	base := service(t)
+	for _, path := range []string{"/", questionPath} {
+		bytes := weight(t, base, path)
+		t.Logf("%s weighs %d bytes", path, bytes)
+		require.Less(t, bytes, 50_000, path)
+	}
+}
+
+func TestFilesAreKeptUntilTheyChange(t *testing.T) {
+	t.Parallel()
+	base := service(t)
+	file := fileOf.FindStringSubmatch(fetch(t, base+"/").text)[1]
+	first := fetch(t, base+file)
+	require.NotEmpty(t, first.header.Get("ETag"))
+	require.Equal(t, http.StatusNotModified, fetch(t, base+file, "If-None-Match: "+first.header.Get("ETag")).status)
+	plain := fetch(t, base+file, "Accept-Encoding: identity")
+	require.Empty(t, plain.header.Get("Content-Encoding"))
+	require.Equal(t, first.text, plain.text)
+	old := fetch(t, base+"/static/000000000000/"+file[strings.LastIndex(file, "/")+1:])
+	require.Equal(t, "no-cache", old.header.Get("Cache-Control"), "a page of another version")
+	require.Equal(t, http.StatusNotFound, fetch(t, base+"/static/x/none.js").status)
+	require.Equal(t, http.StatusNotFound, fetch(t, base+"/static/x/..%2fweb.go").status)
+}
+
+func TestPagesAllowNothingFromElsewhereAndNothingInline(t *testing.T) {
+	t.Parallel()
+	base := service(t)
+	for _, path := range []string{"/", "/sets/lead-platform-engineer", questionPath, "/batches", "/session", "/nothing", "/sets/none/none"} {
+		f := fetch(t, base+path)
+		policy := f.header.Get("Content-Security-Policy")
+		for _, part := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"} {
+			require.Contains(t, policy, part, path)
+		}
+		require.NotContains(t, policy, "unsafe", path)
+		require.Equal(t, "nosniff", f.header.Get("X-Content-Type-Options"), path)
+		require.Equal(t, "no-store", f.header.Get("Cache-Control"), path)
+		require.NotRegexp(t, `<script[^>]*>[^<]`, f.text, path)
+		require.NotRegexp(t, `<style|\sstyle=|\son[a-z]+=`, f.text, path)
+		require.NotRegexp(t, `(src|href|action)="(https?:)?//`, f.text, path)
+	}
+}
+
+// everyPage is each kind of page, in a state worth looking at.
+var everyPage = []struct {
+	name, path string
+	prepare    func(*tab)
+}{
+	{"home", "/", nil},
+	{"set", "/sets/lead-platform-engineer", nil},
+	{"question", questionPath, nil},
+	{"grade", questionPath, func(b *tab) {
+		b.write(firstAnswer)
+		b.grade()
+		b.write(betterAnswer)
+		b.grade()
+	}},
+	{"home, tried", "/", func(b *tab) { b.until(`document.querySelector(".best b")`) }},
+	{"sign-in", "/session", nil},
+	{"lost", "/nothing", nil},
+}
+
+func TestPagesKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, service(t))
+	for _, p := range everyPage {
+		b.scheme("light")
+		b.visit(p.path)
+		if p.prepare != nil {
+			p.prepare(b)
+		}
+		for _, scheme := range []string{"light", "dark"} {
+			b.scheme(scheme)
+			b.accessible(p.name + ", " + scheme)
+		}
+	}
+}
+
+func TestPagesFitNarrowScreens(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, service(t))
+	b.size(320, 640)
+	for _, p := range everyPage {
+		b.visit(p.path)
+		if p.prepare != nil {
+			p.prepare(b)
+		}
+		wide := eval[[]string](b, `[...document.querySelectorAll("body *")].filter(e => e.getClientRects().length && !e.closest(".sr, svg, .scroll") && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120))`)
+		require.Empty(t, wide, p.name)
+		require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), 320, p.name)
+	}
+}
+
+func TestPagesDoNotJump(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, service(t))
+	for _, p := range everyPage {
+		b.visit(p.path)
+		if p.prepare != nil {
+			p.prepare(b)
+			b.visit(p.path) // with what the browser keeps
+		}
+		shift := eval[float64](b, `new Promise(done => {
+			let sum = 0;
+			new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) sum += e.value; }).observe({type: "layout-shift", buffered: true});
+			requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(sum), 50)));
+		})`)
+		require.Less(t, shift, .01, fmt.Sprint(p.name, " shifts"))
+	}
+}

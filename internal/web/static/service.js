@@ -1,0 +1,44 @@
+// Calls of the service, as any other caller makes them.
+
+/** Problem is a failure that the service described. */
+export class Problem extends Error {
+  constructor(problem, after) {
+    super(problem.detail || problem.title || "The service could not be reached.");
+    this.title = problem.title ?? "";
+    this.status = problem.status ?? 0;
+    this.kind = (problem.type ?? "").split("/").pop();
+    this.faults = problem.errors ?? [];
+    this.after = after;
+  }
+
+  /** sentence says what went wrong and when to try again. */
+  get sentence() {
+    const wait = this.after > 0 ? ` Try again in ${this.after === 1 ? "a second" : `${this.after} seconds`}.` : "";
+    return `${this.message}${wait}`;
+  }
+}
+
+/** ask sends a request and returns the response, or throws a Problem. Where a
+ * key is missing it goes and asks for one. */
+export async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (cause) {
+    if (cause.name === "AbortError") throw cause;
+    throw new Problem({ title: "The service cannot be reached", detail: "The service cannot be reached. Nothing that you wrote is lost." });
+  }
+  if (response.ok) return response;
+  if (response.status === 401) {
+    location.assign("/session?next=" + encodeURIComponent(location.pathname + location.search));
+  }
+  let problem = { status: response.status, title: response.statusText, detail: `The service answered ${response.status}.` };
+  if ((response.headers.get("Content-Type") ?? "").includes("json")) {
+    problem = await response.json().catch(() => problem);
+  }
+  throw new Problem(problem, Number(response.headers.get("Retry-After")) || 0);
+}
+
+/** send posts JSON. */
+export const send = (path, body, options = {}) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), ...options });
