@@ -54,6 +54,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		Page:         page,
 		Session:      page.Key,
 		Hosts:        a.hosts(),
+		Origins:      a.cfg.CORSOrigins,
 		Metrics:      a.metrics.handler(),
 		Observe:      a.metrics.exchange,
 		Tracers:      a.tracers(),

@@ -86,6 +86,8 @@ type Config struct {
 	Addr         string `koanf:"addr"`
 	Port         string `koanf:"port"`
 	InsecureOpen bool   `koanf:"insecure-open"`
+	// CORSOrigins are sites whose pages may call the API from a browser.
+	CORSOrigins []string `koanf:"cors-origin"`
 	// DrainDelay is how long a service told to stop goes on answering.
 	DrainDelay time.Duration `koanf:"drain-delay"`
 
@@ -192,6 +194,13 @@ func (c *Config) Validate() error {
 		fault("PORT must be a number from 0 to 65535")
 	} else if c.Exposed() && c.RedisURL == "" { // in a Redis there may be keys
 		fault("%s is reachable from other machines and no API keys are set: set GRADUS_API_KEYS, or --insecure-open if something in front guards it", c.Listen())
+	}
+	for _, origin := range c.CORSOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != origin || u.Hostname() == "" {
+			fault("GRADUS_CORS_ORIGIN must be a list of origins such as https://app.example, without a path")
+			break
+		}
 	}
 	if !slices.Contains([]string{"auto", "json", "text"}, c.LogFormat) {
 		fault("LOG_FORMAT must be json, text or auto")

@@ -139,6 +139,17 @@ func TestLimitsOfKeysHaveDefaultsAndCanBeLifted(t *testing.T) {
 	require.ErrorContains(t, err, "must not be negative")
 }
 
+func TestOriginsAreExact(t *testing.T) {
+	t.Parallel()
+	c, err := loadFrom(t, []string{"GRADUS_CORS_ORIGIN=https://app.example, http://localhost:3000"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"https://app.example", "http://localhost:3000"}, c.CORSOrigins)
+	for _, origin := range []string{"*", "app.example", "https://app.example/", "https://app.example/x", "ftp://app.example", "https://u@app.example", "https://", "null"} {
+		_, err := loadFrom(t, []string{"GRADUS_CORS_ORIGIN=https://app.example," + origin})
+		require.ErrorContains(t, err, "GRADUS_CORS_ORIGIN", origin)
+	}
+}
+
 func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := loadFrom(t, []string{

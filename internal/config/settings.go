@@ -43,6 +43,7 @@ var settings = []Setting{
 	{Key: "addr", Env: "GRADUS_ADDR", Serve: true, Usage: "address to listen on (default 127.0.0.1:8080)"},
 	{Key: "port", Env: "PORT", Serve: true, Usage: "port to listen on; the rest of the address stays"},
 	{Key: "insecure-open", Env: "GRADUS_INSECURE_OPEN", Default: "false", Serve: true, Usage: "listen beyond loopback without API keys, and answer to any host name"},
+	{Key: "cors-origin", Env: "GRADUS_CORS_ORIGIN", Serve: true, Usage: "sites, such as https://app.example, whose pages may call the API from a browser (default: none)"},
 	{Key: "drain-delay", Env: "GRADUS_DRAIN_DELAY", Default: "0s", Serve: true, Usage: "how long a service told to stop goes on with /readyz red, so that a load balancer notices"},
 	{Key: "otlp-endpoint", Env: "OTEL_EXPORTER_OTLP_ENDPOINT", Usage: "OpenTelemetry collector to send traces to, by OTLP over HTTP; the other OTEL_ variables of the standard count as well"},
 	{Key: "log-level", Env: "LOG_LEVEL", Default: "info", Usage: "what to log: debug, info, warn or error and above"},

@@ -181,7 +181,7 @@ func validRequestID(id string) bool {
 
 // admit decides whether a request to a guarded route goes on, and as whom.
 func (s *Server) admit(c *gin.Context, ep *endpoint) error {
-	if err := s.origins.Check(c.Request); err != nil {
+	if err := s.callers.Check(c.Request); err != nil {
 		return fail(api.CrossOrigin, "This request comes from another site.")
 	}
 	key, err := s.identify(c)

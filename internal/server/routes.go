@@ -155,7 +155,7 @@ func (s *Server) route() error {
 	if err := e.SetTrustedProxies(nil); err != nil {
 		return err
 	}
-	e.Use(s.around, s.addressed)
+	e.Use(s.around, s.addressed, s.cors)
 	list := s.endpoints()
 	for _, ep := range list {
 		handler := s.handler(ep)

@@ -87,6 +87,10 @@ type Config struct {
 	// will do.
 	Hosts []string
 
+	// Origins are the sites, as in "https://app.example", whose pages may call
+	// the API from a browser; none: only our own.
+	Origins []string
+
 	Observe func(Exchange) // nil: nobody
 
 	Tracers trace.TracerProvider // nil: nobody traces
@@ -128,7 +132,8 @@ type Server struct {
 	http    *http.Server
 	base    context.Context // ends when what is in progress must
 	cancel  context.CancelFunc
-	origins *http.CrossOriginProtection
+	origins *http.CrossOriginProtection // of the page
+	callers *http.CrossOriginProtection // of the API
 	openapi []byte
 	tracer  trace.Tracer // nil where nobody traces
 	rows    []row
@@ -151,7 +156,12 @@ func New(cfg Config) (*Server, error) {
 			return api.Readiness{Status: api.Ready, Checks: []api.Check{}}
 		}
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, origins: http.NewCrossOriginProtection(), rows: causes}
+	s := &Server{cfg: cfg, log: cfg.Log, origins: http.NewCrossOriginProtection(), callers: http.NewCrossOriginProtection(), rows: causes}
+	for _, origin := range cfg.Origins {
+		if err := s.callers.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.StoreDown != nil {
 		// First: such an error often holds a deadline too, but not the model's.
 		s.rows = append([]row{{cfg.StoreDown, always(api.StoreUnavailable, "The store of grades does not answer.")}}, causes...)
