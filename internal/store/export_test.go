@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -40,4 +43,42 @@ func (h *claimHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 		h.once.Do(h.fn)
 		return next(ctx, cmds)
 	}
+}
+
+// Pass makes everything about batches d older: what expires does so sooner, and
+// what was noted at a time was noted that much earlier.
+func (b *Batches) Pass(ctx context.Context, d time.Duration) error {
+	ms := d.Milliseconds()
+	for all := b.redis.Scan(ctx, 0, string(b.store.keys)+"*", 1000).Iterator(); all.Next(ctx); {
+		key := all.Val()
+		left, err := b.redis.PTTL(ctx, key).Result()
+		if err != nil {
+			return err
+		}
+		if left > 0 {
+			// A time that is over by then erases the key.
+			if err := b.redis.PExpire(ctx, key, left-d).Err(); err != nil {
+				return err
+			}
+		}
+		if !strings.HasPrefix(key, string(b.store.keys)+"chunks:") {
+			continue
+		}
+		lines, err := b.redis.HGetAll(ctx, key).Result()
+		if err != nil {
+			return err
+		}
+		for field, line := range lines {
+			words := strings.Fields(line)
+			for _, i := range []int{4, 5} { // till, queued
+				if at, err := strconv.ParseInt(words[i], 10, 64); err == nil && at != 0 {
+					words[i] = strconv.FormatInt(at-ms, 10)
+				}
+			}
+			if err := b.redis.HSet(ctx, key, field, strings.Join(words, " ")).Err(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

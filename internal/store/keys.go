@@ -1,8 +1,11 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"strings"
 
+	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/grading"
 )
 
@@ -20,6 +23,14 @@ import (
 //	PREFIX once:TENANT:NAME   hash    a request that must happen once (once.go): its fingerprint, then its reply; expires in a day
 //	PREFIX onces              list    their names in a store inside this process, to bound it
 //	PREFIX oncesof:TENANT:ID  set     the names of requests whose reply shows a grade; expires in a day
+//	PREFIX batch:TENANT:ID    hash    a batch, its counters and its version (batches.go); kept while it runs, then for the retention
+//	PREFIX rows:TENANT:ID     hash    its items by index: the id, later the result; expires with it
+//	PREFIX chunks:TENANT:ID   hash    its chunks that are not done: who has them (batches_work.go); gone when it is over
+//	PREFIX input:TENANT:ID    hash    its questions, and the answers of those chunks; gone when it is over
+//	PREFIX batches            zset    the batches that are not over, by when they were made
+//	PREFIX notices            zset    the batches whose submitter is to be told, by when they ended
+//	PREFIX submission:TENANT:DIGEST  hash  who holds an idempotency key for a minute, or its batch for a day
+//	PREFIX lead:NAME          string  the process that leads; expires with its lease
 //	PREFIX probe:ORIGIN       string  written by Health; expires in seconds
 //	PREFIX events             channel what happened to which grade (events.go)
 //
@@ -45,6 +56,31 @@ func (k keyspace) oncesOf(key grading.Key) string { return k.owned("oncesof:", k
 func (k keyspace) probe(origin string) string     { return string(k) + "probe:" + origin }
 func (k keyspace) events() string                 { return string(k) + "events" }
 
+func (k keyspace) lead(name string) string { return string(k) + "lead:" + escape(name) }
+
+// batch are the keys of one batch and the lists it stands in, in the order in
+// which every script on batches takes them.
+func (k keyspace) batch(key batch.Key) []string {
+	owner := escape(key.Tenant) + ":" + escape(key.ID)
+	return []string{
+		string(k) + "batch:" + owner,
+		string(k) + "chunks:" + owner,
+		string(k) + "input:" + owner,
+		string(k) + "rows:" + owner,
+		k.batches(),
+		k.notices(),
+	}
+}
+func (k keyspace) batches() string { return string(k) + "batches" }
+func (k keyspace) notices() string { return string(k) + "notices" }
+
+// submission is where an idempotency key of a batch stands: hashed, since a
+// submitter may put anything into it, and apart from those of other routes.
+func (k keyspace) submission(tenant, key string) string {
+	sum := sha256.Sum256([]byte("batches " + key))
+	return string(k) + "submission:" + escape(tenant) + ":" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 // names are the keys of one grade.
 type names struct{ grade, replies, lock string }
 
@@ -64,3 +100,7 @@ func escape(s string) string {
 	}
 	return escaper.Replace(s)
 }
+
+var unescaper = strings.NewReplacer("%25", "%", "%3A", ":")
+
+func unescape(s string) string { return unescaper.Replace(s) }

@@ -114,6 +114,7 @@ type Store struct {
 	main     *redis.Client // nil with MemoryOnly
 	shared   *redis.Client // where grades are shared; nil when nowhere
 	breaker  *breaker      // of shared
+	batches  *Batches      // nil with MemoryOnly
 	// live says that events of other processes are arriving, so that the
 	// memory cache can be believed without asking.
 	live atomic.Bool
@@ -158,11 +159,14 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}
 	switch {
 	case cfg.URL != "":
-		s.main, err = dial(cfg.URL, cfg.Budget)
+		if s.main, err = dial(cfg.URL, cfg.Budget); err == nil {
+			err = s.openBatches(dial(cfg.URL, batchAttempt))
+		}
 	case !cfg.MemoryOnly:
 		if s.embedded, err = startEmbedded(); err == nil {
 			s.spawn(func() { s.embedded.age(s.ctx) })
 			s.main = s.embedded.client(cfg.Budget)
+			err = s.openBatches(s.embedded.client(batchAttempt), nil)
 		}
 	}
 	if err != nil {
@@ -176,7 +180,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	case cfg.URL != "":
 		s.shared = s.main
 	}
-	if err = s.trace(s.main, s.shared); err != nil {
+	if err = s.trace(s.main, s.shared, s.batches.client()); err != nil {
 		return nil, err
 	}
 	if s.shared == nil {
@@ -229,6 +233,9 @@ func (s *Store) Close() error {
 	}
 	if s.main != nil {
 		err = errors.Join(err, closeClient(s.main))
+	}
+	if c := s.batches.client(); c != nil {
+		err = errors.Join(err, closeClient(c))
 	}
 	if s.embedded != nil {
 		s.embedded.close()
