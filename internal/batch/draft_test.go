@@ -367,9 +367,31 @@ func TestPurgingErasesTheGradesToo(t *testing.T) {
 			want = append(want, grading.Key{Tenant: tenant, ID: r.GradeID})
 		}
 		require.NoError(h, h.service.Purge(h.Context(), b.Key), "one that still runs is cancelled")
-		require.ElementsMatch(h, want, h.kept.forgotten)
+		require.ElementsMatch(h, want, h.kept.gone())
 		_, err := h.service.Get(h.Context(), b.Key)
 		require.ErrorIs(h, err, batch.ErrNotFound)
 		require.ErrorIs(h, h.service.Purge(h.Context(), b.Key), batch.ErrNotFound)
 	})
+}
+
+// An answer that is judged while its batch is purged leaves no grade behind.
+func TestAGradeThatComesTooLateIsForgotten(t *testing.T) {
+	for name, late := range map[string]time.Duration{
+		"before the worker has noticed": 500 * time.Millisecond,
+		"as the worker notices":         2500 * time.Millisecond,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *house) {
+				h.grader.play = takes(time.Second + late)
+				stop := h.serve(2, h.worker(func(c *batch.WorkerConfig) { c.Forget = h.kept.Forget }))
+				defer stop()
+				b := h.submit(batch.Options{Judge: "lexical"}, answers(3)...)
+				pass(time.Second)
+				require.NoError(h, h.service.Purge(h.Context(), b.Key))
+				require.Empty(h, h.kept.gone())
+				pass(10 * time.Second)
+				require.Len(h, h.kept.gone(), h.grader.finished())
+			})
+		})
+	}
 }

@@ -76,7 +76,7 @@ func TestTheChunksOfADeadWorkerRunAgainSoon(t *testing.T) {
 		cancel()
 		died := time.Now()
 
-		h.grader.play = nil
+		h.grader.become(nil)
 		stop := h.serve(4, h.worker())
 		defer stop()
 		b = h.wait(b.Key, 20*time.Second)
@@ -115,13 +115,13 @@ func TestAnAnswerThatKillsWorkersIsFound(t *testing.T) {
 			require.Less(h, deaths, 10)
 			process := &mortal{Store: h.store}
 			ctx, cancel := context.WithCancel(h.Context())
-			h.grader.play = func(ctx context.Context, a string) error {
+			h.grader.become(func(ctx context.Context, a string) error {
 				if a == "poison" {
 					process.dead.Store(true)
 					cancel()
 				}
 				return ctx.Err()
-			}
+			})
 			w := h.worker(func(c *batch.WorkerConfig) { c.Store = process })
 			watch := context.AfterFunc(h.Context(), cancel)
 			go func() {
@@ -218,7 +218,7 @@ func TestTheLastResultsOfAWorkerWaitForTheStore(t *testing.T) {
 		require.NoError(h, h.worker().Handle(ctx, h.queue.Given()[0]))
 		require.Equal(h, 3, h.get(b.Key).Graded)
 
-		b = h.submit(batch.Options{Judge: "lexical"}, answers(3)...)
+		h.submit(batch.Options{Judge: "lexical"}, answers(3)...)
 		h.store.FailWith(func(method string) error {
 			if method == "Complete" {
 				return batchtest.ErrDown
@@ -299,7 +299,6 @@ func TestAWorkerThatWasPassedOverKeepsNothing(t *testing.T) {
 // Fault 58: what a newer version has frozen goes back, and is not failed.
 func TestAQuestionOfANewerVersionIsLeftToOthers(t *testing.T) {
 	bubble(t, func(h *house) {
-		key := batch.Key{Tenant: tenant, ID: "ba_newer"}
 		commit := func(id, question string) batch.Key {
 			key := batch.Key{Tenant: tenant, ID: id}
 			require.NoError(h, h.store.Stage(h.Context(), key, batch.Chunk{Question: []byte(question), Items: []batch.Item{{ID: "a", Answer: "b"}}}))
@@ -307,7 +306,7 @@ func TestAQuestionOfANewerVersionIsLeftToOthers(t *testing.T) {
 			require.NoError(h, err)
 			return key
 		}
-		key = commit("ba_newer", `{"version":99,"question":[]}`)
+		key := commit("ba_newer", `{"version":99,"question":[]}`)
 		broken := commit("ba_broken", `{"version":1,"question":`)
 		stop := h.serve(1, h.worker())
 		defer stop()
@@ -482,7 +481,7 @@ func ledger(h *house, chance *rand.Rand) {
 	check := func() (over int) {
 		for _, key := range keys {
 			var b *batch.Batch
-			err := error(batchtest.ErrDown)
+			err := batchtest.ErrDown
 			for errors.Is(err, batchtest.ErrDown) {
 				b, err = h.store.Get(h.Context(), key)
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -185,6 +186,7 @@ type grader struct {
 	mu            sync.Mutex
 	asked         []string
 	inside, worst int
+	done          int
 }
 
 var cost = .125
@@ -194,14 +196,25 @@ func (g *grader) Grade(ctx context.Context, req grading.Request) (grading.Result
 	g.asked = append(g.asked, req.Answer)
 	g.inside++
 	g.worst = max(g.worst, g.inside)
+	play := g.play
 	g.mu.Unlock()
 	defer func() { g.mu.Lock(); g.inside--; g.mu.Unlock() }()
-	if g.play != nil {
-		if err := g.play(ctx, req.Answer); err != nil {
+	if play != nil {
+		if err := play(ctx, req.Answer); err != nil {
 			return grading.Result{}, fmt.Errorf("grade: %w", err)
 		}
 	}
+	g.mu.Lock()
+	g.done++
+	g.mu.Unlock()
 	return gradeOf(req, g.source)
+}
+
+// finished is how many grades were made.
+func (g *grader) finished() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.done
 }
 
 func gradeOf(req grading.Request, source grading.Source) (grading.Result, error) {
@@ -224,6 +237,13 @@ func gradeOf(req grading.Request, source grading.Source) (grading.Result, error)
 		result.Usage = usage
 	}
 	return result, err
+}
+
+// become changes how answers are decided about from now on.
+func (g *grader) become(play func(context.Context, string) error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.play = play
 }
 
 func (g *grader) calls() int {
@@ -298,6 +318,13 @@ func (k *kept) Forget(_ context.Context, key grading.Key) error {
 	defer k.mu.Unlock()
 	k.forgotten = append(k.forgotten, key)
 	return nil
+}
+
+// gone is what was forgotten so far.
+func (k *kept) gone() []grading.Key {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.forgotten)
 }
 
 func (k *kept) Estimate(req grading.Request, warm bool) (judge.Usage, error) {

@@ -195,7 +195,9 @@ func (s *shift) first(ctx context.Context, running *sync.WaitGroup, groups [][]I
 		select {
 		case answered = <-asked:
 		case <-late.C:
-			answered = !s.troubled.Load() || <-asked
+			if answered = !s.troubled.Load(); !answered {
+				answered = s.sitOut(asked)
+			}
 		}
 		switch {
 		case answered:
@@ -205,6 +207,20 @@ func (s *shift) first(ctx context.Context, running *sync.WaitGroup, groups [][]I
 		}
 	}
 	return groups
+}
+
+// sitOut waits a while for an answer that did not come at the first try, and
+// gives the rest of the chunk up when it does not come: others with the same
+// question must not be held up for as long as a model can hang.
+func (s *shift) sitOut(asked <-chan bool) (answered bool) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case answered = <-asked:
+	case <-late.C:
+		s.giveUp(later(0, s.claim.Ref.Gen))
+	}
+	return answered
 }
 
 // oneByOne runs a chunk over which a worker has died: one item after another,
@@ -314,6 +330,9 @@ func (s *shift) collect(ctx, working context.Context, end func(error)) error {
 // left.
 func (s *shift) finish(ctx, working context.Context, ready []Result) error {
 	if cause := context.Cause(working); cause != nil && ctx.Err() == nil {
+		if errors.Is(cause, ErrLost) {
+			s.forget(ctx, ready)
+		}
 		return cause // lost, or the store has been away for too long
 	}
 	if s.later > 0 || s.paused {
@@ -359,6 +378,7 @@ func (s *shift) keep(ctx, working context.Context, results []Result, done bool) 
 			return progress, nil
 		}
 		if errors.Is(err, ErrLost) {
+			s.forget(detached, results)
 			return nil, ErrLost
 		}
 		if cause := context.Cause(working); cause != nil && ctx.Err() == nil {
@@ -379,5 +399,27 @@ func (s *shift) keep(ctx, working context.Context, results []Result, done bool) 
 			}
 		}
 		wait.Stop()
+	}
+}
+
+// forget erases the grades that were made for a batch which was cancelled or
+// purged meanwhile: whoever purges it cannot know of them.
+func (s *shift) forget(ctx context.Context, results []Result) {
+	if s.worker.cfg.Forget == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	b, err := s.worker.cfg.Store.Get(ctx, s.claim.Ref.Key)
+	if err == nil && b.Status != Cancelled || err != nil && !errors.Is(err, ErrNotFound) {
+		return // another worker has the chunk, and use for the grades
+	}
+	for _, r := range results {
+		if r.GradeID == "" || r.Cached {
+			continue
+		}
+		if err := s.worker.cfg.Forget(ctx, grading.Key{Tenant: s.claim.Ref.Tenant, ID: r.GradeID}); err != nil {
+			s.log(ctx, "forgetting a grade", err)
+		}
 	}
 }

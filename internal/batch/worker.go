@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/gradus-ai/gradus/internal/grading"
 )
 
-// WorkerConfig is what a Worker is made of. All of it is required.
+// WorkerConfig is what a Worker is made of. All of it but Forget is required.
 type WorkerConfig struct {
 	Store  Store
 	Queue  Queue
@@ -19,6 +21,9 @@ type WorkerConfig struct {
 	Classify func(error) Outcome
 	// Versions is as in Config.
 	Versions func(judge string) (Versions, error)
+	// Forget erases a kept grade: one made for a batch that was cancelled or
+	// purged before the result could be noted.
+	Forget func(ctx context.Context, key grading.Key) error
 	// Name tells this process from others that work on the same Store.
 	Name string
 	Now  func() time.Time

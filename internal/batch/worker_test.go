@@ -307,7 +307,7 @@ func TestAPausedBatchIsTriedWhenAProcessStarts(t *testing.T) {
 		h.until(b.Key, time.Minute, func(b *batch.Batch) bool { return b.Status == batch.Paused })
 		pass(time.Second)
 		stop()
-		h.grader.play = nil
+		h.grader.become(nil)
 		stop = h.serve(4, h.worker())
 		defer stop()
 		h.wait(b.Key, 15*time.Second)

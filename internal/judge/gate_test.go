@@ -48,23 +48,28 @@ func (s *slow) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, er
 
 func TestAGateLetsInSoManyInTheirOrder(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		inner := &slow{}
-		gate := judge.Gate(inner, 2)
-		began := time.Now()
-		var wg sync.WaitGroup
-		for _, answer := range []string{"a", "b", "c", "d", "e"} {
-			wg.Go(func() {
-				_, err := gate.Judge(t.Context(), judge.Task{Answer: answer})
-				assert.NoError(t, err)
-			})
-			synctest.Wait() // it is inside or in the queue
-		}
-		wg.Wait()
-		require.Equal(t, []string{"a", "b", "c", "d", "e"}, inner.answers)
-		require.Equal(t, 2, inner.worst)
-		require.Equal(t, 3*time.Second, time.Since(began))
-	})
+	order := []string{"a", "b", "c", "d", "e", "f"}
+	for n, seconds := range map[int]int{1: 6, 2: 3, 4: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			inner := &slow{}
+			gate := judge.Gate(inner, n)
+			began := time.Now()
+			var wg sync.WaitGroup
+			for _, answer := range order {
+				wg.Go(func() {
+					_, err := gate.Judge(t.Context(), judge.Task{Answer: answer})
+					assert.NoError(t, err)
+				})
+				synctest.Wait() // it is inside or in the queue
+			}
+			wg.Wait()
+			for i := 0; i < len(order); i += n { // those let in at the same moment are in any order
+				require.ElementsMatch(t, order[i:min(i+n, len(order))], inner.answers[i:min(i+n, len(order))])
+			}
+			require.Equal(t, n, inner.worst)
+			require.Equal(t, time.Duration(seconds)*time.Second, time.Since(began))
+		})
+	}
 }
 
 func TestWhoLeavesTheQueueTakesNoPlaceAlong(t *testing.T) {
