@@ -175,6 +175,10 @@ func (s *Server) route() error {
 			}
 		}
 	}
+	if s.cfg.MCP != nil {
+		// Its messages are described by the protocol, not by the document.
+		e.POST("/mcp", s.handler(endpoint{method: http.MethodPost, path: "/mcp", needs: access.Read, serve: s.mcp}))
+	}
 	e.NoRoute(s.handler(endpoint{open: true, serve: s.nowhere}))
 	e.NoMethod(s.handler(endpoint{open: true, serve: func(*gin.Context) error {
 		return fail(api.MethodNotAllowed, "The method is not allowed here.")

@@ -91,6 +91,8 @@ type Config struct {
 	// the API from a browser; none: only our own.
 	Origins []string
 
+	MCP http.Handler // POST /mcp; nil: no such path
+
 	Observe func(Exchange) // nil: nobody
 
 	Tracers trace.TracerProvider // nil: nobody traces

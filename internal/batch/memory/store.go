@@ -1,6 +1,7 @@
-// Package batchtest says in tests what a batch.Store has to do, and has a Store
-// made of maps that does it. It is for tests alone.
-package batchtest
+// Package memory has a batch.Store and a batch.Queue made of maps: for batches
+// that need to outlive nothing, such as a file graded by one command, and for
+// tests, which can make them fail.
+package memory
 
 import (
 	"cmp"
