@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -375,4 +376,41 @@ func TestKeysAreNotRepeated(t *testing.T) {
 	}
 	require.NotContains(t, string(r.log.bytes()), stranger)
 	require.NotContains(t, string(r.with(clear, http.MethodGet, "/metrics", nil).body), id, "nor who asks in the metrics")
+}
+
+// Fault 70, P11 and P19: a tenant that asks for far more than its share is told
+// so, what was accepted of it is graded, and another tenant notices nothing.
+func TestATenantThatAsksForTooMuchKeepsNoOtherWaiting(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	greedy, _ := v.key("greedy", access.Limits{InFlight: 4})
+	modest, _ := v.key("modest", access.Limits{})
+	model := llmtest.New(t, always(llmtest.Slow(20*time.Millisecond, generous)))
+	services := []*running{v.serve(model, greedy, modest), v.serve(model, greedy, modest)}
+	ctx, enough := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	got := map[int]int{}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				r := services[i%2].postAs(greedy, asking(answer(t, fmt.Sprint("Greed ", i, " ", n))))
+				if r.status != http.StatusOK {
+					r.refused(api.TooManyInFlight)
+					require.Positive(t, r.retryAfter())
+				}
+				mu.Lock()
+				got[r.status]++
+				mu.Unlock()
+			}
+		})
+	}
+	for n := range 20 {
+		services[n%2].postAs(modest, asking(answer(t, fmt.Sprint("Modest ", n)))).graded(grading.Miss)
+	}
+	enough()
+	wg.Wait()
+	require.Greater(t, got[http.StatusTooManyRequests], 20)
+	require.Greater(t, got[http.StatusOK], 8, "its share it gets")
+	require.Equal(t, got[http.StatusOK]+20, model.Calls())
 }

@@ -36,6 +36,10 @@ func (s *Server) grade(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
 	claim, before, err := s.claim(c, &req)
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func byStatus(ep endpoint) map[int][]api.ProblemType {
 	out := map[int][]api.ProblemType{}
 	types := slices.Concat(ep.doc.problems, everywhere)
 	if ep.holds {
-		types = append(types, api.TooManyInFlight, api.TokenBudgetSpent, api.Overloaded)
+		types = append(types, api.TooManyInFlight, api.TokenBudgetSpent)
 	}
 	if ep.open {
 		types = append(slices.Clone(ep.doc.problems), api.Misdirected, api.Internal)

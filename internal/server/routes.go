@@ -26,8 +26,7 @@ type endpoint struct {
 	open bool
 	// needs is the scope of a guarded route; empty means read for GET, else grade.
 	needs access.Scope
-	// holds is true where a request takes one of the slots in flight: of the
-	// service, and of its key.
+	// holds is true where a request takes one of its key's slots in flight.
 	holds bool
 	serve func(*gin.Context) error
 	doc   operation
@@ -77,7 +76,7 @@ func (s *Server) endpoints() []endpoint {
 			request: reflect.TypeFor[api.GradeRequest](), status: http.StatusOK, response: reflect.TypeFor[api.Grade](), graded: true,
 			problems: []api.ProblemType{
 				api.MalformedBody, api.UnknownQuestion, api.BodyTimeout, api.BodyTooLarge, api.UnsupportedMediaType,
-				api.InvalidRequest, api.IdempotencyInProgress, api.IdempotencyKeyReused, api.AnswerTooLong, api.NoModel, api.StoreUnavailable, api.ModelRejected, api.ModelUnavailable,
+				api.InvalidRequest, api.IdempotencyInProgress, api.IdempotencyKeyReused, api.AnswerTooLong, api.NoModel, api.Overloaded, api.StoreUnavailable, api.ModelRejected, api.ModelUnavailable,
 				api.ModelMisconfigured, api.ShuttingDown, api.ModelTimeout,
 			},
 		}},

@@ -141,7 +141,7 @@ type Server struct {
 	rows    []row
 
 	draining atomic.Bool
-	inFlight atomic.Int64 // of routes that hold a slot
+	inFlight atomic.Int64 // answers being graded
 	policies sync.Map     // limit -> []string, see policy
 }
 
