@@ -37,6 +37,8 @@ type Batches struct {
 	store *Store
 	redis *redis.Client
 	watch watch
+
+	admission admission
 }
 
 // Batches returns the record of batches on the Redis at Config.URL, or in the

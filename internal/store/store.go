@@ -49,6 +49,9 @@ type Config struct {
 	// MemoryOnly starts no embedded Redis: for a command that grades and ends.
 	// It has no effect together with URL.
 	MemoryOnly bool
+	// AllowVolatile takes batches in although Redis would lose them: without an
+	// append-only file, or with an eviction policy.
+	AllowVolatile bool
 	// Prefix begins the name of every key and channel. Default "gradus:".
 	Prefix string
 	// Retention is how long a grade is kept after it was made. Default 30 days.
@@ -115,6 +118,7 @@ type Store struct {
 	shared   *redis.Client // where grades are shared; nil when nowhere
 	breaker  *breaker      // of shared
 	batches  *Batches      // nil with MemoryOnly
+	lineage  lineage       // of main
 	// live says that events of other processes are arriving, so that the
 	// memory cache can be believed without asking.
 	live atomic.Bool
