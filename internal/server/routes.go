@@ -46,6 +46,20 @@ type operation struct {
 	graded      bool         // has X-Cache
 	also        []int        // other statuses with the body of success
 	problems    []api.ProblemType
+
+	example any       // of the request
+	accepts []content // other media of the request
+	offers  []content // other media of success
+	// others are other statuses of success, with replies of their own; nil: no body.
+	others  map[int]reflect.Type
+	located bool // status has Location
+}
+
+// content is a body in a medium of its own. of is nil where no schema describes it.
+type content struct {
+	media   string
+	of      reflect.Type
+	example any
 }
 
 // param is a parameter of an operation.
@@ -133,6 +147,9 @@ func (s *Server) endpoints() []endpoint {
 		{method: http.MethodGet, path: "/", open: true, serve: s.home, doc: operation{
 			id: "home", tag: "service", summary: "Open the web page", status: http.StatusOK, media: "text/html",
 		}},
+	}
+	if s.cfg.Batches != nil {
+		list = append(list, s.batchEndpoints()...)
 	}
 	if s.cfg.Metrics != nil {
 		list = append(list, endpoint{method: http.MethodGet, path: "/metrics", needs: access.Admin, serve: s.metrics, doc: operation{
