@@ -418,8 +418,10 @@ func TestDrainingLosesNothing(t *testing.T) {
 		stop := h.serve(1, old)
 		b := h.submit(batch.Options{Judge: grading.Model}, answers(32)...)
 		pass(time.Second) // the first answer is being read
-		old.Drain()
-		pass(5 * time.Second)
+		ctx, cancel := context.WithTimeout(h.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(h, old.Wait(ctx), context.DeadlineExceeded, "an answer is still being read")
+		require.NoError(h, old.Wait(h.Context()))
 		require.Equal(h, 1, h.get(b.Key).Graded, "what was in flight is finished")
 		require.Equal(h, 1, h.grader.calls(), "and nothing begun")
 		stop()
