@@ -25,6 +25,9 @@ const (
 const (
 	roomBase         = 1024
 	roomPerCriterion = 128
+	// roomToRepair is what a repair turn has besides: whoever has answered once
+	// is known to need no more than so much, or twice what that took.
+	roomToRepair = 256
 )
 
 // A whole reply has fewer code points than this, with three quotes and a
@@ -77,6 +80,7 @@ func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, an
 			return nil, ReplyUnreadable, nil
 		}
 		repaired = true
+		req.MaxTokens = min(req.MaxTokens, max(roomToRepair+roomPerCriterion*n, 2*reply.Usage.CompletionTokens))
 		turns, err := j.cfg.Prompts.Repair(reply.Text, fault.Error())
 		if err != nil {
 			return nil, "", err

@@ -55,7 +55,9 @@ func TestAFormSentBackAsItIsIsNoVerdict(t *testing.T) {
 		require.Equal(t, judge.CannotAssess, f.Verdict)
 	}
 	require.Equal(t, []string{model.ReplyUnreadable}, got.Doubts)
-	require.Contains(t, server.Requests()[1].Last(), "repeats the form instead of filling it in")
+	asked := server.Requests()
+	require.Contains(t, asked[1].Last(), "repeats the form instead of filling it in")
+	require.Equal(t, []string{"1280", "512"}, []string{asked[0].Param("max_tokens"), asked[1].Param("max_tokens")}, "a repair that runs away costs less")
 }
 
 func TestAReplyThatRunsAwayIsNotGivenMoreRoom(t *testing.T) {
