@@ -56,6 +56,12 @@ func WithRequestID(id string) Option {
 	return func(r *http.Request) { r.Header.Set("X-Request-Id", id) }
 }
 
+// WithIdempotencyKey makes repeated tries of one call one call: send the same
+// key, of 1 to 255 printable ASCII characters, with each.
+func WithIdempotencyKey(key string) Option {
+	return func(r *http.Request) { r.Header.Set("Idempotency-Key", key) }
+}
+
 // Grade grades one answer.
 func (c *Client) Grade(ctx context.Context, req GradeRequest, options ...Option) (*Grade, error) {
 	body, err := json.Marshal(req)
