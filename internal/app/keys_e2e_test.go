@@ -86,6 +86,8 @@ func TestAnOpenServiceWantsAKeyAsSoonAsThereIsOne(t *testing.T) {
 	open := r.post(asking(answer(t))).graded(grading.Miss)
 	clear, id := v.key("acme", access.Limits{})
 	until(t, "a key is wanted", func() bool { return r.get("/v1/sets").status == http.StatusUnauthorized })
+	r.log.says(t, `"keys":"none"`, 1)
+	r.log.says(t, "every request needs one from now on", 1)
 	r.postAs(clear, asking(answer(t))).graded(grading.Miss)
 	r.with(clear, http.MethodGet, "/v1/grades/"+*open.ID, nil).refused(api.UnknownGrade)
 
@@ -93,6 +95,7 @@ func TestAnOpenServiceWantsAKeyAsSoonAsThereIsOne(t *testing.T) {
 	require.NoError(t, err)
 	again := serve(t, settings(nil, v.redis.URL()))
 	again.get("/v1/sets").refused(api.KeyNeeded)
+	again.log.says(t, `"keys":"needed"`, 1)
 	until(t, "the key is revoked", func() bool { return r.with(clear, http.MethodGet, "/v1/sets", nil).status == http.StatusUnauthorized })
 	r.get("/v1/sets").refused(api.KeyNeeded)
 }
@@ -169,6 +172,9 @@ func TestBeyondLoopbackAServiceKnowsThatItWantsAKey(t *testing.T) {
 	err = refuses(cfg)
 	require.ErrorIs(t, err, app.ErrSetting)
 	require.ErrorContains(t, err, "GRADUS_REQUIRE_KEYS")
+	open := serve(t, settings(nil, v.redis.URL()))
+	require.Equal(t, http.StatusOK, open.get("/v1/sets").status, "on loopback it serves, and says what that means")
+	open.log.says(t, "open until Redis can say", 1)
 	cfg.RequireKeys = true
 	sure := serve(t, cfg)
 	sure.get("/v1/sets").refused(api.KeyNeeded)

@@ -68,7 +68,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(err, listener.Close())
 	}
 	within.handler = door
-	a.announce(listener.Addr())
+	a.announce(listener.Addr(), keys.Guarded())
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return door.Serve(listener) })
@@ -109,9 +109,13 @@ func (a *App) hosts() []string {
 	return names
 }
 
-// announce says in one line which judge and which store are in use and how to
-// switch, and in another where to look.
-func (a *App) announce(addr net.Addr) {
+// announce says in one line where to look, which judge and which store are in
+// use and how to switch, and whether a key is needed.
+func (a *App) announce(addr net.Addr, guarded bool) {
+	keysName := "none"
+	if guarded {
+		keysName = "needed"
+	}
 	judgeHint, storeHint := "", ""
 	judgeName := "model"
 	if len(a.models) == 0 {
@@ -125,7 +129,8 @@ func (a *App) announce(addr net.Addr) {
 	a.log.Info("ready",
 		"url", "http://"+browsable(addr),
 		"judge", judgeName, "judge_hint", judgeHint, "models", a.models,
-		"store", storeName, "store_hint", storeHint)
+		"store", storeName, "store_hint", storeHint,
+		"keys", keysName)
 }
 
 // passing says what a store without a Redis of its own keeps.
