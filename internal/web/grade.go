@@ -27,6 +27,8 @@ type gradeSheet struct {
 	Legend []legend
 	Known  bool // the answer is known, so that evidence has a place
 
+	// Reader is true for somebody who reads another's answer: it comes first.
+	Reader   bool
 	FollowUp string
 	Sample   string
 	Judge    string

@@ -235,6 +235,8 @@ type viewRequest struct {
 	// Answer is nil where it is not known.
 	Answer *string `json:"answer"`
 	Sample bool    `json:"sample"`
+	// Reader is true for somebody who reads another's answer.
+	Reader bool `json:"reader"`
 }
 
 // view answers POST /view: it shows a grade that the caller brings along, so
@@ -250,6 +252,7 @@ func (p *Page) view(w http.ResponseWriter, r *http.Request) error {
 		answer = *v.Answer
 	}
 	s := show(&v.Grade, answer, v.Answer != nil, v.Previous)
+	s.Reader = v.Reader
 	if v.Sample {
 		client, err := p.client(r)
 		if err != nil {

@@ -19,7 +19,7 @@ func TestPicturesOfEveryPage(t *testing.T) {
 	if *shots == "" {
 		return // nobody asked for pictures
 	}
-	base := service(t)
+	base, clerk := slowly(t, service(t))
 	b := newTab(t, base)
 	shot := func(name string) {
 		t.Helper()
@@ -47,6 +47,34 @@ func TestPicturesOfEveryPage(t *testing.T) {
 		shot("session-" + look.name)
 		eval[bool](b, "localStorage.clear(), true")
 	}
+	b.size(1280, 900)
+	b.visit("/batches")
+	shot("batches")
+	b.drop("answers.csv", upload(500)+",,no id\n"+"x,,y\n")
+	b.until(`document.querySelector("[data-accept] button")`)
+	shot("batches-checked")
+	b.click("[data-accept] button")
+	b.until(`location.pathname === "/batches/ba_test"`)
+	clerk.work(312)
+	b.until(`document.querySelector('[data-n="all"]')?.innerText === "312"`)
+	shot("batch-running")
+	clerk.work(188)
+	b.until(`document.querySelector('[data-n="all"]')?.innerText === "500"`)
+	for _, scheme := range []string{"light", "dark"} {
+		b.scheme(scheme)
+		shot("batch-" + scheme)
+	}
+	b.click(".matrix tr[data-at='1'] button")
+	b.until(`document.querySelector("dialog[open] [data-grade]")`)
+	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(*shots, "batch-drawer.png"), picture, 0o600))
+	b.size(360, 780)
+	b.visit("/batches/ba_test")
+	b.until(`document.querySelector('[data-n="all"]')?.innerText === "500"`)
+	shot("batch-narrow")
+	b.visit("/batches")
+	shot("batches-narrow")
 	b.visit(firstQuestion)
 	b.size(1280, 900)
 	b.scheme("light")
