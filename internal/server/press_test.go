@@ -38,10 +38,14 @@ func newPress(t testing.TB) *press {
 	p.Service, err = batch.New(batch.Config{
 		Store: p.store, Queue: noQueue{}, Kept: p, Log: slog.New(slog.DiscardHandler),
 		Versions: func(j string) (batch.Versions, error) {
-			if j == api.JudgeModel {
+			switch j {
+			case api.JudgeLexical:
+				return batch.Versions{Judge: grading.Lexical}, nil
+			case api.JudgeModel: // asked for by name there is none
 				return batch.Versions{}, grading.ErrNoModel
+			default:
+				return batch.Versions{Judge: grading.Model}, nil
 			}
-			return batch.Versions{Judge: "lexical"}, nil
 		},
 		Admit: func(context.Context) (bool, error) { p.mu.Lock(); defer p.mu.Unlock(); return true, p.admit },
 	})
