@@ -172,13 +172,14 @@ func (a *App) grader(o graderOptions) (*grading.Service, error) {
 // openStore opens the store that the configuration asks for.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 	opened, err := store.Open(ctx, store.Config{
-		URL:        a.cfg.RedisURL.Reveal(),
-		CacheURL:   a.cfg.RedisCacheURL.Reveal(),
-		MemoryOnly: a.options.OneShot,
-		Retention:  a.cfg.Retention,
-		Budget:     a.options.RedisBudget,
-		Tracers:    a.tracers(),
-		Logger:     a.log,
+		URL:           a.cfg.RedisURL.Reveal(),
+		CacheURL:      a.cfg.RedisCacheURL.Reveal(),
+		MemoryOnly:    a.options.OneShot,
+		Retention:     a.cfg.Retention,
+		AllowVolatile: a.cfg.AllowVolatile,
+		Budget:        a.options.RedisBudget,
+		Tracers:       a.tracers(),
+		Logger:        a.log,
 	})
 	if errors.Is(err, store.ErrURL) {
 		return nil, fmt.Errorf("%w: %w", ErrSetting, err)
