@@ -86,10 +86,15 @@ func (b *batches) run(ctx context.Context, grace time.Duration) error {
 		})
 	}
 	group.Go(func() error { return b.queue.Work(ctx, handlers) })
-	if err := group.Wait(); !errors.Is(err, context.Canceled) {
-		return err
+	err := group.Wait()
+	// Who was cut short by the end of the grace still keeps what is paid for.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainSlack)
+	defer cancel()
+	err = errors.Join(err, b.worker.Wait(last))
+	if errors.Is(err, context.Canceled) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // checkWebhook says whether an address could be told; nil where nobody can be.

@@ -55,7 +55,7 @@ func (a *App) newEngine(store batch.Store, q batch.Queue, classify func(error) b
 		return nil, err
 	}
 	e.worker, err = batch.NewWorker(batch.WorkerConfig{
-		Store: store, Queue: q, Grader: grader, Classify: classify, Versions: versions,
+		Store: store, Queue: q, Grader: grader, Classify: classify, Versions: versions, Forget: grader.Forget,
 		Name: e.process, Now: time.Now, Log: a.log,
 	})
 	return e, err

@@ -130,22 +130,18 @@ func (r *localRun) work(ctx context.Context, e *engine, q *memory.Queue, key bat
 	r.stop = stop
 	serving, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
-	var handling sync.RWMutex // held for reading by whoever works on a chunk
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		q.Serve(serving, chunksAhead*e.judging, func(ctx context.Context, ref batch.Ref) error {
-			handling.RLock()
-			defer handling.RUnlock()
-			return e.worker.Handle(ctx, ref)
-		})
+		q.Serve(serving, chunksAhead*e.judging, e.worker.Handle)
 	}()
 	<-soft.Done()
-	e.worker.Drain()
-	handling.Lock() // what is being graded is paid for
+	err := e.worker.Wait(serving) // what is being graded is paid for
 	quit()
-	handling.Unlock()
 	<-served
+	if err != nil {
+		return nil, fmt.Errorf("finish what is in progress: %w", err)
+	}
 	b, err := r.Get(context.WithoutCancel(ctx), key)
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s: %w", key.ID, err)
