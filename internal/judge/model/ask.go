@@ -50,7 +50,8 @@ func runsAway(text string, n int) bool {
 }
 
 // ask puts one request and reads the reply about n criteria. A reply cut short
-// is asked for once more with twice the room, unless it runs away; one that cannot be read gets one
+// is asked for once more with twice the room, unless it runs away, or is a
+// repair and so has had that; one that cannot be read gets one
 // repair turn. What is still unusable then comes back as a reason; an error
 // means that the model could not be asked.
 func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, answer string) (readings []reading, reason string, err error) {
@@ -65,7 +66,7 @@ func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, an
 		switch {
 		case reply.Refused:
 			return nil, Refused, nil
-		case reply.Truncated && (longer || runsAway(reply.Text, n)):
+		case reply.Truncated && (longer || repaired || runsAway(reply.Text, n)):
 			return nil, ReplyTruncated, nil
 		case reply.Truncated:
 			longer = true

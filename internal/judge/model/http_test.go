@@ -60,6 +60,14 @@ func TestAFormSentBackAsItIsIsNoVerdict(t *testing.T) {
 	require.Equal(t, []string{"1280", "512"}, []string{asked[0].Param("max_tokens"), asked[1].Param("max_tokens")}, "a repair that runs away costs less")
 }
 
+func TestARepairThatRunsAwayIsTheLastCall(t *testing.T) {
+	t.Parallel()
+	server := llmtest.New(t, llmtest.Reply(`{"criteria":[]}`), llmtest.Truncated(`{"criteria":[{"id":"c1",`))
+	got, err := over(t, server).Judge(t.Context(), judge.Task{Question: backups, Answer: backupAnswer})
+	require.NoError(t, err)
+	require.Equal(t, []string{model.ReplyTruncated}, got.Doubts)
+}
+
 func TestAReplyThatRunsAwayIsNotGivenMoreRoom(t *testing.T) {
 	t.Parallel()
 	server := llmtest.New(t, llmtest.Truncated(`{"criteria":[{"id":"c1","evidence":["`+strings.Repeat("…','", 1000)))
