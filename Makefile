@@ -13,7 +13,7 @@ TESTFLAGS     ?= $(RACE) -shuffle=on -timeout=15m
 GOLANGCI_LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-deps lint check bench attacks e2e-model fuzz golden clean
+.PHONY: help build run test test-deps lint check bench attacks e2e-model fuzz golden screenshots clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ GOLDEN = $(sort $(dir $(shell grep -rl --include='*_test.go' 'flag.Bool."update"
 
 golden: ## rewrite the golden files, and what the README shows, from what the code does now
 	$(GO) test -tags $(TAGS) $(GOLDEN) -update
+
+screenshots: test-deps ## make the README's pictures anew from the running program
+	$(GO) test -tags $(TAGS) -count=1 -run PicturesOfTheREADME ./internal/web -args -readme $(CURDIR)/.github
 
 clean: ## remove what was built
 	rm -rf bin

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -242,7 +243,10 @@ func (c *clerk) events(w http.ResponseWriter, r *http.Request) {
 
 func (c *clerk) results(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	sent := 0
+	sent, err := strconv.Atoi(r.URL.Query().Get("from"))
+	if err != nil {
+		sent = 0
+	}
 	c.follow(r.Context(), func() bool {
 		for _, row := range c.rows[sent:] {
 			_ = json.NewEncoder(w).Encode(row)

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,7 +13,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var shots = flag.String("shots", "", "folder to leave pictures of every page in")
+var (
+	shots  = flag.String("shots", "", "folder to leave pictures of every page in")
+	readme = flag.String("readme", "", "folder to leave the pictures of the README in")
+)
+
+// TestPicturesOfTheREADME makes what the README shows from the running program.
+func TestPicturesOfTheREADME(t *testing.T) {
+	if *readme == "" {
+		return // make screenshots asks for them
+	}
+	base, clerk := slowly(t, service(t))
+	b := newTab(t, base)
+	shot := func(name, top string) {
+		t.Helper()
+		eval[bool](b, fmt.Sprintf(`document.activeElement.blur(), scrollTo(0, document.querySelector(%q).getBoundingClientRect().top + scrollY - 24), true`, top))
+		picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(*readme, name), picture, 0o644))
+	}
+	b.size(1120, 820)
+	b.visit(firstQuestion)
+	b.click("[data-example]")
+	b.grade()
+	shot("grade.png", ".proof")
+	b.visit("/batches")
+	b.click("[data-sample]")
+	b.until(`document.querySelector("[data-accept] button")`)
+	b.click("[data-accept] button")
+	b.until(`location.pathname === "/batches/ba_test"`)
+	clerk.work(8)
+	b.until(`document.querySelector('[data-n="all"]')?.innerText === "8"`)
+	shot("batch.png", "[data-results]")
+}
 
 // TestPicturesOfEveryPage leaves pictures for people to look at.
 func TestPicturesOfEveryPage(t *testing.T) {

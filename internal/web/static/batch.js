@@ -72,7 +72,9 @@ function trouble(problem) {
 
 // Results arrive in the order of the upload, until the last.
 async function follow() {
-  const response = await ask(`${path}/results?wait=1`, { headers: { Accept: "application/x-ndjson" } });
+  let from = 0; // what was read before a break is not asked for again
+  while (rows[from]) from++;
+  const response = await ask(`${path}/results?wait=1&from=${from}`, { headers: { Accept: "application/x-ndjson" } });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
