@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 )
@@ -173,4 +174,46 @@ func TestTwoThousandRowsAreSmooth(t *testing.T) {
 	search := eval[float64](b, `(s => { const start = performance.now(); s.value = "cand-1999"; s.dispatchEvent(new Event("input")); return performance.now() - start; })(document.querySelector("#search"))`)
 	t.Logf("a search takes %.1f ms", search)
 	require.Equal(t, 1, b.count(".matrix tbody tr[data-at]"))
+}
+
+// Nobody stands in for the service here: the sample goes in, and every part of
+// the page works with what comes out.
+func TestSampleBatchOnTheWholeService(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, service(t))
+	b.visit("/batches")
+	b.until(`document.querySelector("[data-upload]:not([hidden])")`)
+	b.click("[data-sample]")
+	b.until(`document.querySelector("[data-accept] button")`)
+	require.Equal(t, "8 answers are ready to be graded", b.text("#checked-title"))
+	b.click("[data-accept] button")
+	b.until(`document.querySelector("[data-state]")?.innerText.startsWith("Finished.") && document.querySelector('[data-n="all"]').innerText === "8"`)
+	id := strings.TrimPrefix(eval[string](b, `location.pathname`), "/batches/")
+	b.do(chromedp.Reload())
+	b.until(`document.querySelectorAll(".matrix tbody tr[data-at]").length === 8`)
+	b.click(".matrix tbody tr[data-at='1'] button")
+	b.until(`document.querySelector("dialog[open] [data-grade]")`)
+	require.Contains(t, b.text("dialog [data-answer]"), "paved road")
+	require.NotZero(t, b.count("dialog mark"))
+	b.keys(kb.Escape)
+	for _, kind := range []string{"csv", "jsonl"} {
+		saved := eval[string](b, fmt.Sprintf(`fetch(document.querySelector("[data-download=%s]").href).then(r => r.text())`, kind))
+		require.Len(t, strings.Split(strings.TrimSpace(saved), "\n"), map[string]int{"csv": 9, "jsonl": 8}[kind], kind)
+	}
+
+	// A file with a fault, checked by the service itself.
+	b.visit("/batches")
+	b.drop("answers.csv", "id,question_id,answer\na,"+theQuestion+",first\na,"+theQuestion+",again\nb,no/such,third\n")
+	b.until(`document.querySelector("[data-checked]:not([hidden])")`)
+	require.Equal(t, "2 rows cannot be accepted", b.text("#checked-title"))
+	require.Regexp(t, `(?s)^3\t.*\n4\t`, b.text(".faults tbody"))
+	b.drop("answers.csv", "")
+	b.until(`document.querySelector(".checked .fault")`)
+
+	b.visit("/batches/" + id)
+	b.until(`document.querySelector("[data-matrix] tr[data-at]")`)
+	b.click("[data-forget]")
+	b.click("[data-yes]")
+	b.until(`location.pathname === "/batches" && document.querySelector("[data-mine][hidden]")`)
+	require.Equal(t, 404, eval[int](b, fmt.Sprintf(`fetch("/v1/batches/%s").then(r => r.status)`, id)))
 }

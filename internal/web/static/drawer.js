@@ -46,7 +46,7 @@ export class Drawer {
       try {
         view = await gradeView({ grade: row.grade, answer: answer ?? null, reader: true });
         if (answer === undefined) {
-          view.append(make("p", { class: "faint" }, "The service keeps grades, not answers. The browser that sent the file shows the answer here as well."));
+          view.append(make("p", { class: "faint" }, "Results hold grades, not answers. The browser that sent the file shows the answer here as well."));
         }
       } catch (problem) {
         view = make("p", { class: "fault" }, problem.sentence ?? "The grade cannot be shown.");

@@ -1,5 +1,5 @@
 // Reads the rows of an upload, so that this browser can show an answer beside
-// its grade: the service keeps grades, not answers.
+// its grade: results hold grades, not answers.
 
 /** table splits CSV (RFC 4180) into rows of fields. */
 export function table(text) {

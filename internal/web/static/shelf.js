@@ -1,5 +1,5 @@
 // The batches that this browser has sent: their names, and the answers, which
-// the service does not keep.
+// results do not hold.
 import { read, write } from "./store.js";
 
 const listKey = "gradus:batches";
