@@ -66,7 +66,7 @@ func (a *App) newBatches() (*batches, error) {
 // run works on batches until the context ends, and then for as long as what is
 // being graded takes, at most the grace.
 func (b *batches) run(ctx context.Context, grace time.Duration) error {
-	handlers := queue.Handlers{Chunk: b.worker.Handle, Chunks: chunksAhead * b.judging, Later: later, Grace: grace}
+	handlers := queue.Handlers{Chunk: b.worker.Handle, Chunks: max(fewestChunks, chunksAhead*b.judging), Later: later, Grace: grace}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		b.keeper.Run(ctx)

@@ -21,6 +21,9 @@ const (
 	// judged at a time, so that a slot is never free while a chunk waits to be
 	// claimed.
 	chunksAhead = 2
+	// fewestChunks is how many chunks are worked on at least: much of the time of
+	// one is spent waiting for Redis.
+	fewestChunks = 16
 )
 
 // engine grades many answers as one unit, over a store and a queue.

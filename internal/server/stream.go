@@ -118,11 +118,15 @@ type resultStream struct {
 	out    *rows.Writer
 }
 
-// followGap is the least time between two looks at a running batch.
-const followGap = 200 * time.Millisecond
+// The least time between two looks at a running batch: a small batch is soon
+// over, and a large one need not be looked at often.
+const (
+	firstGap  = 10 * time.Millisecond
+	followGap = 200 * time.Millisecond
+)
 
 func (r *resultStream) run(wait bool) error {
-	for {
+	for gap := firstGap; ; gap = min(2*gap, followGap) {
 		over := r.batch.Status.Over() // asked before reading: then all there is to read is there
 		if err := r.send(wait && !over); err != nil {
 			return err
@@ -135,7 +139,7 @@ func (r *resultStream) run(wait bool) error {
 			return err
 		}
 		r.Flush()
-		if !r.pause(followGap) {
+		if !r.pause(gap) {
 			return r.ctx.Err()
 		}
 		var err error
