@@ -30,11 +30,12 @@ type admission struct {
 // Errors: ErrUnavailable where Redis takes no writes; batch.ErrStorageFull when
 // four fifths of its memory are used, since beyond that the work on batches
 // that were accepted would fail too; batch.ErrNotDurable where it would lose
-// them, unless Config.AllowVolatile. A Redis that does not tell is believed.
+// them, unless Config.AllowVolatile. A Redis that does not tell is believed. An
+// embedded store is full when its batches have a quarter of a million items.
 func (b *Batches) Admit(ctx context.Context) (durable bool, err error) {
 	s := b.store
 	if s.embedded != nil {
-		return false, nil
+		return false, b.admitEmbedded(ctx)
 	}
 	main := b.examined(ctx)
 	reasons := strings.Join(main.Warnings, "; ")
@@ -47,6 +48,29 @@ func (b *Batches) Admit(ctx context.Context) (durable bool, err error) {
 		return false, fmt.Errorf("admit a batch: %w: %s", batch.ErrNotDurable, reasons)
 	}
 	return main.Durable, nil
+}
+
+// mostEmbedded bounds the items kept inside the process, where nothing else
+// bounds them: each takes one to two kilobytes.
+const mostEmbedded = 5 * batch.MaxItems
+
+func (b *Batches) admitEmbedded(ctx context.Context) error {
+	ctx, cancel := b.limit(ctx)
+	defer cancel()
+	items := int64(0)
+	for all := b.redis.Scan(ctx, 0, b.store.keys.rowsOfAll(), 1000).Iterator(); ; {
+		if !all.Next(ctx) {
+			if err := all.Err(); err != nil {
+				return b.unlisted(ctx, "admitting a batch", err)
+			}
+			break
+		}
+		items += b.redis.HLen(ctx, all.Val()).Val() // 0 where it has just gone
+	}
+	if items >= mostEmbedded {
+		return fmt.Errorf("admit a batch: %w: %d items are kept in this process", batch.ErrStorageFull, items)
+	}
+	return nil
 }
 
 // examined is the state of the main Redis, a second old at most.

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -67,6 +68,24 @@ func TestBatchesAreAdmittedWhereTheyAreKept(t *testing.T) {
 	durable, err := open(t, store.Config{}).Batches().Admit(t.Context())
 	require.NoError(t, err)
 	require.False(t, durable, "what is inside the process ends with it")
+}
+
+func TestAProcessKeepsOnlySoManyItems(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"", "a*[b]?\\:"} {
+		b := open(t, store.Config{Prefix: prefix}).Batches()
+		rows := make([]any, 0, 2*batch.MaxItems)
+		for i := range batch.MaxItems {
+			rows = append(rows, i, "-")
+		}
+		for i := range 5 {
+			_, err := b.Admit(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, b.Client().HSet(t.Context(), fmt.Sprintf("%srows:acme:ba_%d", b.Prefix(), i), rows...).Err())
+		}
+		_, err := b.Admit(t.Context())
+		require.ErrorIs(t, err, batch.ErrStorageFull)
+	}
 }
 
 func TestAdmissionEndsBeforeMemoryDoes(t *testing.T) {

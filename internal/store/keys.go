@@ -72,6 +72,15 @@ func (k keyspace) batch(key batch.Key) []string {
 		k.notices(),
 	}
 }
+
+// rowsOfAll is a pattern for the rows of every batch. The prefix is the caller's
+// and no pattern.
+func (k keyspace) rowsOfAll() string {
+	return globber.Replace(string(k)) + "rows:*"
+}
+
+var globber = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
+
 func (k keyspace) lineage() string { return string(k) + "lineage" }
 func (k keyspace) batches() string { return string(k) + "batches" }
 func (k keyspace) notices() string { return string(k) + "notices" }
