@@ -9,6 +9,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gradus-ai/gradus/internal/config"
 )
 
 // upload is a CSV of answers to the first question: some good, some failing,
@@ -18,7 +20,7 @@ func upload(n int) string {
 	file := csv.NewWriter(&out)
 	_ = file.Write([]string{"id", "question_id", "answer"})
 	for i := range n {
-		answer := fmt.Sprintf("Candidate %d, first thing: %s", i, []string{firstAnswer, betterAnswer, "I would look around.", betterAnswer}[i%4])
+		answer := fmt.Sprintf("Candidate %d, first thing: %s", i%40, []string{firstAnswer, betterAnswer, "I would look around.", betterAnswer}[i%4])
 		switch {
 		case i%20 == 7:
 			answer = "fail"
@@ -177,11 +179,14 @@ func TestTwoThousandRowsAreSmooth(t *testing.T) {
 }
 
 // Nobody stands in for the service here: the sample goes in, and every part of
-// the page works with what comes out.
+// the page works with what comes out, for somebody who signed in.
 func TestSampleBatchOnTheWholeService(t *testing.T) {
 	t.Parallel()
-	b := newTab(t, service(t))
+	const key = "a-key-of-more-than-thirty-two-letters"
+	b := newTab(t, service(t, func(c *config.Config) { c.APIKeys = []config.Secret{key} }))
 	b.visit("/batches")
+	b.until(`document.activeElement?.id === "key"`)
+	b.keys(key + kb.Enter)
 	b.until(`document.querySelector("[data-upload]:not([hidden])")`)
 	b.click("[data-sample]")
 	b.until(`document.querySelector("[data-accept] button")`)

@@ -278,6 +278,15 @@ func (b *tab) scheme(name string) {
 	})
 }
 
+// forget returns what the browser complained of, and takes it for expected.
+func (b *tab) forget() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	complaints := b.faults
+	b.faults = nil
+	return complaints
+}
+
 // Axe looks for what keeps people out. It is no part of the repository.
 const (
 	axeVersion = "4.14.1"

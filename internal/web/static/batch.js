@@ -70,11 +70,22 @@ function trouble(problem) {
   for (const part of page.querySelectorAll("[data-download], [data-cancel]")) part.hidden = true;
 }
 
-// Results arrive in the order of the upload, until the last.
+// Results arrive in the order of the upload, until the last. A browser opens
+// few connections to one host: a page that nobody looks at does without this one.
+let stream = null;
+function visible() {
+  return document.hidden ? new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true })).then(visible) : null;
+}
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) stream?.abort();
+});
+
 async function follow() {
+  await visible();
+  stream = new AbortController();
   let from = 0; // what was read before a break is not asked for again
   while (rows[from]) from++;
-  const response = await ask(`${path}/results?wait=1&from=${from}`, { headers: { Accept: "application/x-ndjson" } });
+  const response = await ask(`${path}/results?wait=1&from=${from}`, { headers: { Accept: "application/x-ndjson" }, signal: stream.signal });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -87,8 +98,9 @@ async function follow() {
       rows[row.index] = row;
       later();
     }
-    if (done) return;
+    if (done) break;
   }
+  state(await (await ask(path)).json()); // should the last event have been lost
 }
 
 /** again repeats what the network broke off, until the batch is over. */

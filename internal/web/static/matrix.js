@@ -5,6 +5,7 @@ import { figure, topic, verdicts } from "./words.js";
 
 const rowHeight = 44;
 const beyond = 12; // rows kept ready above and below
+const mostPrinted = 2000;
 
 const marks = Object.fromEntries([...document.querySelectorAll("template[data-mark]")].map((t) => [t.dataset.mark, t.content.firstElementChild]));
 const ends = { graded: "", needs_review: "Needs review", failed: "Failed", cancelled: "Stopped" };
@@ -25,6 +26,9 @@ export class Matrix {
     this.#body = region.querySelector("tbody");
     region.addEventListener("scroll", () => this.#draw(), { passive: true });
     new ResizeObserver(() => this.#draw()).observe(region);
+    // Paper does not scroll.
+    addEventListener("beforeprint", () => this.#draw(true, mostPrinted));
+    addEventListener("afterprint", () => this.#draw(true));
     this.#body.addEventListener("click", (event) => {
       const row = event.target.closest("tr[data-at]");
       if (row && getSelection().isCollapsed) open(Number(row.dataset.at));
@@ -69,12 +73,12 @@ export class Matrix {
     this.#body.querySelector(`tr[data-at="${at}"] button`)?.focus({ preventScroll: true });
   }
 
-  #draw(fresh = false) {
+  #draw(fresh = false, more = 0) {
     const { clientHeight } = this.#region;
     // Fewer rows than before: the region will find out when they are drawn.
     const scrollTop = Math.min(this.#region.scrollTop, Math.max(0, this.#rows.length * rowHeight - clientHeight));
-    const from = Math.max(0, Math.floor(scrollTop / rowHeight) - beyond);
-    const to = Math.min(this.#rows.length, Math.ceil((scrollTop + clientHeight) / rowHeight) + beyond);
+    const from = Math.max(0, Math.floor(scrollTop / rowHeight) - beyond - more);
+    const to = Math.min(this.#rows.length, Math.ceil((scrollTop + clientHeight) / rowHeight) + beyond + more);
     if (!fresh && from === this.#from && to === this.#to) return;
     this.#from = from;
     this.#to = to;

@@ -14,7 +14,11 @@ const checked = find("checked");
 const pasted = form.querySelector("#pasted");
 page.hidden = false;
 
-let file = null; // {name, blob}
+let file = null; // {name, blob, kind, key}
+
+// An upload larger than this, in bytes, leaves its answers to the service: they
+// would fill the browser.
+const mostKept = 50e6;
 
 function choose(blob, name) {
   file = blob ? { blob, name } : null;
@@ -95,8 +99,8 @@ async function check() {
   busy = true;
   say("Checking …");
   try {
-    const text = await file.blob.text();
-    file.kind = media(text);
+    file.kind = media(await file.blob.slice(0, 1e6).text());
+    file.key = crypto.randomUUID?.() ?? String(Math.random()).slice(2); // sent twice, it is still one batch
     const response = await ask(`/v1/batches?${options({ dry_run: "true", on_error: "skip" })}`, {
       method: "POST", headers: { "Content-Type": file.kind }, body: file.blob,
     });
@@ -167,11 +171,11 @@ async function send(skip) {
   say("Sending …");
   try {
     const response = await ask(`/v1/batches?${options(skip ? { on_error: "skip" } : {})}`, {
-      method: "POST", headers: { "Content-Type": file.kind, "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()).slice(2) }, body: file.blob,
+      method: "POST", headers: { "Content-Type": file.kind, "Idempotency-Key": file.key }, body: file.blob,
     });
     const batch = await response.json();
     remember({ id: batch.id, name: file.name, at: batch.created_at, total: batch.total });
-    await keepAnswers(batch.id, answers(await file.blob.text(), file.kind));
+    if (file.blob.size <= mostKept) await keepAnswers(batch.id, answers(await file.blob.text(), file.kind));
     location.assign(`/batches/${batch.id}`);
   } catch (problem) {
     say("");
