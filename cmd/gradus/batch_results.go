@@ -180,8 +180,8 @@ func readCSV(old []byte) (standing []byte, kept []keptRow, err error) {
 	for {
 		from := in.InputOffset()
 		cells, torn := in.Read()
-		if torn != nil { //nolint:nilerr // it is the end, or a row that was never finished
-			return standing, kept, nil
+		if torn != nil { // or the end
+			break
 		}
 		id, status := strings.TrimPrefix(at(cells, "id"), "'"), api.RowStatus(at(cells, "status"))
 		if stands(status) && !seen[id] {
@@ -194,6 +194,7 @@ func readCSV(old []byte) (standing []byte, kept []keptRow, err error) {
 			kept = append(kept, k)
 		}
 	}
+	return standing, kept, nil
 }
 
 // Kept is how many rows earlier runs have left.
