@@ -225,9 +225,10 @@ func loadPrompts(folder string) (*prompt.Prompts, error) {
 	return loaded, nil
 }
 
-// markSecret is the key for the markers around answers: the operator's, else
-// one kept in Redis so that all processes agree, else one for this process.
-func (a *App) markSecret(ctx context.Context) []byte {
+// secret is the key for the markers around answers and for the page's sessions:
+// the operator's, else one kept in Redis so that all processes agree, else one
+// for this process.
+func (a *App) secret(ctx context.Context) []byte {
 	if a.cfg.Secret != "" {
 		return []byte(a.cfg.Secret.Reveal())
 	}
@@ -235,7 +236,8 @@ func (a *App) markSecret(ctx context.Context) []byte {
 	if err == nil {
 		return secret
 	}
-	// A marker of this process's own serves as well: it is in no cache key.
-	a.log.Warn("no shared secret for answer markers, using one of this process", "error", err)
+	// A marker of this process's own serves as well, being in no cache key;
+	// sessions then end with the process.
+	a.log.Warn("no shared secret for answer markers and sessions, using one of this process", "error", err)
 	return []byte(rand.Text())
 }

@@ -17,7 +17,7 @@ func (a *App) page(ctx context.Context, service http.RoundTripper) (*web.Page, e
 	calls := &http.Client{Transport: service}
 	return web.New(web.Config{
 		Client: func(key string) (*api.Client, error) { return api.NewClient(insideURL, key, calls) },
-		Secret: a.markSecret(ctx),
+		Secret: a.secret(ctx),
 		Now:    time.Now,
 		Log:    a.log,
 	})

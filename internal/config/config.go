@@ -23,7 +23,7 @@ const DefaultModel = "gpt-5.4-mini"
 // DefaultAddr is where serve listens when nothing is set.
 const DefaultAddr = "127.0.0.1:8080"
 
-// minSecretLength is the shortest key for answer markers, in bytes.
+// minSecretLength is the shortest key for answer markers and sessions, in bytes.
 const minSecretLength = 16
 
 // Secret is a string that never prints.

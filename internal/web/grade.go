@@ -175,6 +175,9 @@ func (s *gradeSheet) criteria(g *api.Grade, answer []rune, before map[string]api
 		if slices.ContainsFunc(s.Answer, func(p piece) bool { return p.Depth > 1 }) {
 			s.Legend = append(s.Legend, legend{"open d2", "counts for several"})
 		}
+		if slices.ContainsFunc(s.Answer, func(p piece) bool { return p.Flags != "" }) {
+			s.Legend = append(s.Legend, legend{"flagged", "noticed, see above"})
+		}
 	}
 }
 
