@@ -171,6 +171,8 @@ var rubricWords = func() map[string]bool {
 // phrase adds the phrasings of one criterion.
 func (c *compiled) phrase(of int32, drafts []draft) {
 	first := len(c.phrasings)
+	// With a sample answer for measure, many phrasings are many ways to say it.
+	many := c.criteria[of].many || len(drafts) >= manyPhrasings && c.sampleWords > 0
 	var us []unit
 	for _, d := range drafts {
 		marks := negations(nil, d.doc)
@@ -179,13 +181,16 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			ph.reach = n
 		}
 		us = units(us[:0], d.doc, d.first, d.last)
-		if len(us) == 0 {
-			for i := d.first; i < d.last; i++ { // only function words: they must do
-				us = append(us, unit{key: d.doc.Tokens[i].Stem, class: text.Function, token: i, tokens: 1})
-			}
-		}
+		saying := slices.ContainsFunc(us, func(u unit) bool { return u.class != text.Function })
 		for _, u := range us {
 			if u.inside {
+				continue
+			}
+			// Where there are only function words, they must do.
+			if u.class == text.Function && saying {
+				if !many {
+					ph.hold(weighted{term: c.vocab.add(u.key, functionWeight, 0, nil), weight: functionWeight, negated: marks[u.token]})
+				}
 				continue
 			}
 			w, most := 0.0, 0.0
@@ -200,23 +205,26 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			if w == 0 {
 				w = 1
 			}
-			id := c.vocab.add(u.key, w, u.classes)
+			id := c.vocab.add(u.key, w, float64(len(u.key)), u.classes)
+			if !many {
+				c.vocab.admitSynonyms(id)
+			}
 			w = c.vocab.terms[id].weight
 			if d.statement && rubricWords[u.key] {
 				w *= rubricShare
 			}
-			negated := marks[u.token]
-			if i := slices.IndexFunc(ph.terms, func(x weighted) bool { return x.term == id }); i >= 0 {
-				continue
+			if ph.hold(weighted{term: id, weight: w, negated: marks[u.token]}) {
+				ph.words++
 			}
-			ph.terms = append(ph.terms, weighted{term: id, weight: w, negated: negated})
 		}
 		c.phrasings = append(c.phrasings, ph)
 	}
 	var weights, totals []float64
 	for _, ph := range c.phrasings[first:] {
 		for _, t := range ph.terms {
-			weights = append(weights, t.weight)
+			if t.weight != functionWeight {
+				weights = append(weights, t.weight)
+			}
 		}
 	}
 	most := capMedians * median(weights)
@@ -231,7 +239,7 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 		totals = append(totals, ph.total)
 	}
 	// Few words are matched by chance more easily than many.
-	if len(drafts) >= manyPhrasings && c.sampleWords > 0 {
+	if many && !c.criteria[of].many {
 		c.criteria[of].many = true
 		typical := median(totals)
 		for p := first; p < len(c.phrasings); p++ {

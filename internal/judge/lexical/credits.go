@@ -95,7 +95,7 @@ func (q *compiled) ease(phrasing int32) float64 {
 	if phrasing < 0 {
 		return 1
 	}
-	n := float64(len(q.phrasings[phrasing].terms))
+	n := float64(max(q.phrasings[phrasing].words, 1))
 	return min(max(1-easeRate*math.Log(n/easeFrom), easeLeast), 1)
 }
 

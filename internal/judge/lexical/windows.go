@@ -1,11 +1,16 @@
 package lexical
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A phrasing is one way to put a criterion into words.
 type phrasing struct {
 	criterion int32
 	terms     []weighted
+	// words is how many of the terms are more than function words.
+	words int
 	// total is what the weights of the terms are held against: their sum, or
 	// that of a typical phrasing of the criterion if it is more.
 	total float64
@@ -16,6 +21,15 @@ type phrasing struct {
 	aligned bool
 	// reach is how many rows a window may hold for it.
 	reach int
+}
+
+// hold adds a term; false if the phrasing has it.
+func (ph *phrasing) hold(t weighted) bool {
+	if slices.ContainsFunc(ph.terms, func(x weighted) bool { return x.term == t.term }) {
+		return false
+	}
+	ph.terms = append(ph.terms, t)
+	return true
 }
 
 // weighted is a term of a phrasing.
