@@ -188,8 +188,12 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			}
 			// Where there are only function words, they must do.
 			if u.class == text.Function && saying {
-				if !many {
-					ph.hold(weighted{term: c.vocab.add(u.key, functionWeight, 0, nil), weight: functionWeight, negated: marks[u.token]})
+				if many {
+					continue
+				}
+				if id := c.vocab.add(u.key, functionWeight, 0, nil); !slices.Contains(ph.links, id) {
+					ph.links = append(ph.links, id)
+					ph.linked += functionWeight
 				}
 				continue
 			}
@@ -213,18 +217,17 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			if d.statement && rubricWords[u.key] {
 				w *= rubricShare
 			}
-			if ph.hold(weighted{term: id, weight: w, negated: marks[u.token]}) {
-				ph.words++
+			if slices.ContainsFunc(ph.terms, func(x weighted) bool { return x.term == id }) {
+				continue
 			}
+			ph.terms = append(ph.terms, weighted{term: id, weight: w, negated: marks[u.token]})
 		}
 		c.phrasings = append(c.phrasings, ph)
 	}
 	var weights, totals []float64
 	for _, ph := range c.phrasings[first:] {
 		for _, t := range ph.terms {
-			if t.weight != functionWeight {
-				weights = append(weights, t.weight)
-			}
+			weights = append(weights, t.weight)
 		}
 	}
 	most := capMedians * median(weights)

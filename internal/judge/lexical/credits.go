@@ -31,7 +31,7 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 			cr.value = min(cr.value, brief)
 		}
 		if m.denied >= deniedShare && m.denied >= m.agreed {
-			cr.contradicted = cr.value > 0 && c.Kind != rubric.Pitfall
+			cr.contradicted = c.Kind != rubric.Pitfall
 			cr.value = 0
 		}
 		if c.Signal == "" && c.Kind != rubric.Pitfall {
@@ -95,7 +95,7 @@ func (q *compiled) ease(phrasing int32) float64 {
 	if phrasing < 0 {
 		return 1
 	}
-	n := float64(max(q.phrasings[phrasing].words, 1))
+	n := float64(len(q.phrasings[phrasing].terms))
 	return min(max(1-easeRate*math.Log(n/easeFrom), easeLeast), 1)
 }
 

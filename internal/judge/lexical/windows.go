@@ -1,16 +1,15 @@
 package lexical
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // A phrasing is one way to put a criterion into words.
 type phrasing struct {
 	criterion int32
 	terms     []weighted
-	// words is how many of the terms are more than function words.
-	words int
+	// links are the numbers of the terms that are function words, where they
+	// count, and linked is their weight together.
+	links  []int32
+	linked float64
 	// total is what the weights of the terms are held against: their sum, or
 	// that of a typical phrasing of the criterion if it is more.
 	total float64
@@ -21,15 +20,6 @@ type phrasing struct {
 	aligned bool
 	// reach is how many rows a window may hold for it.
 	reach int
-}
-
-// hold adds a term; false if the phrasing has it.
-func (ph *phrasing) hold(t weighted) bool {
-	if slices.ContainsFunc(ph.terms, func(x weighted) bool { return x.term == t.term }) {
-		return false
-	}
-	ph.terms = append(ph.terms, t)
-	return true
 }
 
 // weighted is a term of a phrasing.
@@ -137,6 +127,9 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precision, siz
 		anywhere += t.weight * max(s.allSaid[t.term], s.allDenied[t.term])
 	}
 	recall := (agreed + denied) / ph.total
+	if ph.linked > 0 {
+		recall = (recall*ph.total + s.linked(q, p, first, last)) / (ph.total + ph.linked)
+	}
 	score := recallShare * recall
 	if recall > 0 {
 		score += fShare * 5 * precision * recall / (4*precision + recall)
@@ -145,12 +138,31 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precision, siz
 		score += cosineShare * min(common/math.Sqrt(size*ph.size), 1)
 	}
 	score = windowShare*score + (1-windowShare)*anywhere/ph.total
+	if !q.criteria[ph.criterion].many {
+		score -= deniedCost * denied / ph.total
+	}
 	if score > s.best[p] {
 		s.best[p], s.firsts[p], s.lasts[p] = score, first, last
 	}
 	if m := &s.matches[ph.criterion]; score > m.top {
 		*m = match{phrasing: p, next: -1, top: score, agreed: agreed / ph.total, denied: denied / ph.total}
 	}
+}
+
+// linked is the weight of the function words of a phrasing in those rows of a
+// window that say something of it besides.
+func (s *scratch) linked(q *compiled, p int32, first, last int) float64 {
+	said := 0
+	for _, t := range q.phrasings[p].links {
+		for r := first; r < last; r++ {
+			at := r*len(q.vocab.terms) + int(t)
+			if s.explained[r*len(q.phrasings)+int(p)] > 0 && s.said[at]+s.denied[at] > 0 {
+				said++
+				break
+			}
+		}
+	}
+	return functionWeight * float64(said)
 }
 
 // blend finds the second best phrasing of each criterion. Where there are many,
