@@ -18,7 +18,7 @@ const (
 	givenShare = 0.25
 	// functionWeight is the weight of a function word of a criterion that has few
 	// phrasings: "before", "than" and "if" say something there.
-	functionWeight = 0.25
+	functionWeight = 0.2
 	// rubricShare is what is left of the weight of a word with which rubrics
 	// speak about answers, in a statement.
 	rubricShare = 0.2
@@ -56,6 +56,7 @@ const (
 	// manyPhrasings or more.
 	nextShare     = 0.5
 	manyPhrasings = 4
+	aside         = 3.5
 	// deniedCost is what it costs to say the opposite of a part of a phrasing.
 	deniedCost = 0.4
 	// deniedShare is the share of a phrasing from which to say the opposite

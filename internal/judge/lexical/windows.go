@@ -69,7 +69,7 @@ func (s *scratch) score(q *compiled, n int, withAligned bool) {
 			widen(s.nowDenied, s.denied[(last-1)*terms:])
 			weight += s.rows[last-1].weight
 			size += s.rows[last-1].size
-			s.window(q, first, last, weight, size, withAligned)
+			s.window(q, first, last, n, weight, size, withAligned)
 		}
 	}
 	s.blend(q)
@@ -87,11 +87,15 @@ func widen(values, more []float64) {
 }
 
 // window holds the rows [first, last) against every phrasing.
-func (s *scratch) window(q *compiled, first, last int, weight, size float64, withAligned bool) {
+func (s *scratch) window(q *compiled, first, last, n int, weight, size float64, withAligned bool) {
 	phrasings := len(q.phrasings)
 	for p := range q.phrasings {
 		ph := &q.phrasings[p]
 		if last-first > ph.reach || ph.aligned && !withAligned {
+			continue
+		}
+		if last-first > 1 && !q.criteria[ph.criterion].many &&
+			min(s.explained[first*phrasings+p], s.explained[(last-1)*phrasings+p]) < aside {
 			continue
 		}
 		explained := 0.0
@@ -101,7 +105,7 @@ func (s *scratch) window(q *compiled, first, last int, weight, size float64, wit
 		if explained == 0 {
 			continue
 		}
-		s.consider(q, int32(p), first, last, min(explained/max(weight, explained), 1), size)
+		s.consider(q, int32(p), first, last, n, min(explained/max(weight, explained), 1), size)
 	}
 }
 
@@ -109,7 +113,7 @@ func (s *scratch) window(q *compiled, first, last int, weight, size float64, wit
 // says (recall), how much of the window the phrasing holds (precision, in F2),
 // and how many letters they share (cosine); and how much of the phrasing is
 // said anywhere in the answer.
-func (s *scratch) consider(q *compiled, p int32, first, last int, precision, size float64) {
+func (s *scratch) consider(q *compiled, p int32, first, last, n int, precision, size float64) {
 	ph := &q.phrasings[p]
 	var agreed, denied, common, anywhere float64
 	for i := range ph.terms {
@@ -125,6 +129,9 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precision, siz
 		}
 		common += same * q.vocab.terms[t.term].size
 		anywhere += t.weight * max(s.allSaid[t.term], s.allDenied[t.term])
+	}
+	if !q.criteria[ph.criterion].many {
+		anywhere = s.anywhere(q, p, first, last, n)
 	}
 	recall := (agreed + denied) / ph.total
 	if ph.linked > 0 {
@@ -147,6 +154,21 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precision, siz
 	if m := &s.matches[ph.criterion]; score > m.top {
 		*m = match{phrasing: p, next: -1, top: score, agreed: agreed / ph.total, denied: denied / ph.total}
 	}
+}
+
+func (s *scratch) anywhere(q *compiled, p int32, first, last, n int) float64 {
+	sum := 0.0
+	for _, t := range q.phrasings[p].terms {
+		best := 0.0
+		for r := range n {
+			if r >= first && r < last || s.explained[r*len(q.phrasings)+int(p)] >= aside {
+				at := r*len(q.vocab.terms) + int(t.term)
+				best = max(best, s.said[at], s.denied[at])
+			}
+		}
+		sum += t.weight * best
+	}
+	return sum
 }
 
 // linked is the weight of the function words of a phrasing in those rows of a
