@@ -69,7 +69,7 @@ func (q *compiled) findings(r *evidence.Reading) []judge.Finding {
 	s.read(q, doc, q.readable(r))
 	s.score(q, len(s.rows), true)
 	for i, cr := range q.credits(s, doc) {
-		out[i] = q.finding(s, doc, i, cr)
+		out[i] = q.finding(s, r, i, cr)
 	}
 	return out
 }
