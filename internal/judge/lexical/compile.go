@@ -15,6 +15,7 @@ type compiled struct {
 	question  *rubric.Question
 	reference *evidence.Reference
 	vocab     *vocabulary
+	order     *order
 	phrasings []phrasing
 	// holders are the phrasings that contain each term.
 	holders  [][]int32
@@ -55,6 +56,7 @@ func compile(q *rubric.Question) *compiled {
 			Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer,
 		}),
 		vocab: newVocabulary(&theBank().stats),
+		order: newOrder(),
 	}
 	asked, sample := text.Parse(q.Text), text.Parse(q.SampleAnswer)
 	for i := range asked.Tokens {
@@ -75,8 +77,9 @@ func compile(q *rubric.Question) *compiled {
 	for i := range q.Criteria {
 		drafts[i] = draftsOf(&q.Criteria[i])
 		docs := make([]*text.Doc, 0, len(drafts[i]))
-		for j := range drafts[i] {
-			docs = append(docs, drafts[i][j].doc)
+		for j, d := range drafts[i] {
+			docs = append(docs, d.doc)
+			c.order.add(d.doc.Tokens, j == 0)
 		}
 		c.vocab.observe(docs...)
 		c.criteria = append(c.criteria, criterion{Criterion: &q.Criteria[i]})

@@ -11,7 +11,7 @@ import (
 )
 
 // algorithmVersion changes with anything in the code that can change a verdict.
-const algorithmVersion = 1
+const algorithmVersion = 2
 
 // mostConfident bounds the confidence of a judge that reads words only.
 const mostConfident = 0.7
@@ -32,7 +32,7 @@ func (*Judge) Name() string { return "lexical" }
 
 // Fingerprint names the versions of the algorithm and of its resources.
 func (*Judge) Fingerprint() string {
-	return fmt.Sprintf("lexical-%d %s %s %s", algorithmVersion, bankVersion, freqVersion, lexiconVersion)
+	return fmt.Sprintf("lexical-%d %s %s %s %s", algorithmVersion, bankVersion, freqVersion, lexiconVersion, synonymVersion)
 }
 
 // PromptDigest is empty: there is no prompt.

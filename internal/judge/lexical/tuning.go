@@ -56,7 +56,9 @@ const (
 	// manyPhrasings or more.
 	nextShare     = 0.5
 	manyPhrasings = 4
-	aside         = 1.9
+	// aside is the weight up to which a sentence that shares words with a phrasing
+	// is beside the point: an ordinary word weighs less, two of them more.
+	aside = 1.9
 	// deniedCost is what it costs to say the opposite of a part of a phrasing.
 	deniedCost = 0.4
 	// deniedShare is the share of a phrasing from which to say the opposite

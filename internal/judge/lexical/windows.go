@@ -94,6 +94,7 @@ func (s *scratch) window(q *compiled, first, last, n int, weight, size float64, 
 		if last-first > ph.reach || ph.aligned && !withAligned {
 			continue
 		}
+		// A window that begins or ends beside the point is a shorter window.
 		if last-first > 1 && !q.criteria[ph.criterion].many &&
 			min(s.explained[first*phrasings+p], s.explained[(last-1)*phrasings+p]) < aside {
 			continue
@@ -156,6 +157,8 @@ func (s *scratch) consider(q *compiled, p int32, first, last, n int, precision, 
 	}
 }
 
+// anywhere is the weight of the terms of a phrasing that are said in a window or
+// in other rows that speak to it.
 func (s *scratch) anywhere(q *compiled, p int32, first, last, n int) float64 {
 	sum := 0.0
 	for _, t := range q.phrasings[p].terms {
