@@ -153,14 +153,14 @@ func readSet(path string) ([]*rubric.Set, error) {
 
 // runProbes probes every set with the judge in force.
 func runProbes(ctx context.Context, a *app.App, sets []*rubric.Set, tty *terminal) ([]*probe.Report, error) {
-	service, err := a.Probing()
+	service, err := a.Probing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var reports []*probe.Report
 	for _, set := range sets {
 		fmt.Fprintf(tty.err, "probing %s: %s\n", set.ID, count(len(set.Questions), "question"))
-		report, err := probe.Run(ctx, set, prober(service), probe.Options{Concurrency: runtime.GOMAXPROCS(0)})
+		report, err := probe.Run(ctx, set, prober(service, ""), probe.Options{Concurrency: runtime.GOMAXPROCS(0)})
 		if err != nil {
 			return nil, err
 		}
@@ -169,10 +169,11 @@ func runProbes(ctx context.Context, a *app.App, sets []*rubric.Set, tty *termina
 	return reports, nil
 }
 
-// prober shows the probes what they need to see of a grade.
-func prober(service *grading.Service) probe.Grader {
+// prober shows the probes what they need to see of a grade by a judge: by is as
+// in grading.Request.
+func prober(service *grading.Service, by string) probe.Grader {
 	return func(ctx context.Context, q *rubric.Question, answer string) (*probe.Outcome, error) {
-		result, err := service.Grade(ctx, grading.Request{Tenant: app.LocalTenant, Question: q, Answer: answer})
+		result, err := service.Grade(ctx, grading.Request{Tenant: app.LocalTenant, Question: q, Answer: answer, Judge: by})
 		if err != nil {
 			return nil, err
 		}

@@ -34,13 +34,13 @@ var law = [][]string{
 	{"internal/rows", "internal/api", "internal/strict"},
 	{"internal/probe", "internal/rubric", "internal/judge", "internal/text"},
 	{"internal/eval", "internal/grading", "internal/rubric", "internal/agreement", "internal/calibration", "internal/text"},
+	{"internal/importer", "internal/rubric", "internal/text"},
 	{"internal/store", "internal/access", "internal/once", "internal/grading", "internal/judge", "internal/batch"},
 	{"internal/server", "internal/access", "internal/once", "internal/api", "internal/batch", "internal/rows", "internal/strict", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
 	{"internal/web", "internal/api"},
 	{"internal/app", "*"},
 	{"cmd/gradus", "*"},
-	{"internal/batch/memory", "internal/batch"},
-	{"internal/batch/batchtest", "internal/batch", "internal/batch/memory", "internal/judge"},
+	{"internal/batch/batchtest", "internal/batch", "internal/judge"},
 	{"internal/mcp", "internal/api"},
 	{"internal/telemetry", "internal/llm"},
 }
@@ -75,7 +75,7 @@ var onlyHere = []struct {
 }
 
 // pure rooms run in a unit test with no network and no disk.
-var pure = []string{"internal/access", "internal/once", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/calibration", "internal/grading", "internal/batch", "internal/probe"}
+var pure = []string{"internal/access", "internal/once", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/calibration", "internal/grading", "internal/batch", "internal/probe", "internal/importer"}
 
 // TestImportsRunOneWay reads the files itself: a test that asked the go command
 // would be answered from the test cache after the law is broken.

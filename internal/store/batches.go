@@ -37,8 +37,6 @@ type Batches struct {
 	store *Store
 	redis *redis.Client
 	watch watch
-
-	admission admission
 }
 
 // Batches returns the record of batches on the Redis at Config.URL, or in the
@@ -109,11 +107,7 @@ func (b *Batches) Cancel(ctx context.Context, key batch.Key) (*batch.Batch, erro
 		return nil, err
 	}
 	b.watch.kick(key)
-	rec, err := decodeBatch(key, fieldsOf(reply))
-	if err != nil {
-		return nil, err
-	}
-	return rec, b.settle(ctx, "cancelling", key)
+	return decodeBatch(key, fieldsOf(reply))
 }
 
 // Purge implements batch.Store.
@@ -127,7 +121,7 @@ func (b *Batches) Purge(ctx context.Context, key batch.Key) error {
 	case 0:
 		return batch.ErrNotFound
 	case 1:
-		return b.settle(ctx, "purging", key)
+		return nil
 	default:
 		return batch.ErrNotOver
 	}
