@@ -40,6 +40,8 @@ type criterion struct {
 	zero, full float64
 	// anchored is true where the sample answer shows that chance is a measure.
 	anchored bool
+	// wordless is true where neither statement nor phrases hold a word.
+	wordless bool
 	// many is true where there are phrasings enough that a right answer matches
 	// several.
 	many bool
@@ -82,6 +84,8 @@ func compile(q *rubric.Question) *compiled {
 		c.criteria = append(c.criteria, criterion{Criterion: &q.Criteria[i]})
 	}
 	for i := range drafts {
+		drafts[i] = slices.DeleteFunc(drafts[i], func(d draft) bool { return d.first == d.last })
+		c.criteria[i].wordless = len(drafts[i]) == 0
 		c.phrase(int32(i), drafts[i])
 	}
 	c.index()

@@ -70,6 +70,9 @@ func (q *compiled) findings(r *evidence.Reading) []judge.Finding {
 	s.score(q, len(s.rows), true)
 	for i, cr := range q.credits(s, doc) {
 		out[i] = q.finding(s, doc, i, cr)
+		if q.criteria[i].wordless { // nothing to look for is nobody's fault but the question's
+			out[i] = judge.Finding{CriterionID: q.criteria[i].ID, Verdict: judge.CannotAssess}
+		}
 	}
 	return out
 }

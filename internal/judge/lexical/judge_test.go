@@ -93,6 +93,16 @@ func TestTextWithoutSubstanceEarnsNothing(t *testing.T) {
 	}
 }
 
+func TestACriterionWithoutWordsCannotBeAssessed(t *testing.T) {
+	t.Parallel()
+	q := inline(t, "How would you make an exhausting rota bearable?", "Deletes alerts that nobody acts on", "\"—\"", "\u0301")
+	const said = "I would delete every alert that nobody acts on."
+	require.Equal(t, judge.Met, finding(t, q, "c1", said).Verdict)
+	for _, id := range []string{"c2", "c3"} {
+		require.Equal(t, judge.CannotAssess, finding(t, q, id, said).Verdict)
+	}
+}
+
 func TestShortIsNotBlank(t *testing.T) {
 	t.Parallel()
 	tone := inline(t, "How does the closing chapter feel?", "It feels hopeful and optimistic")
