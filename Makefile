@@ -13,10 +13,10 @@ TESTFLAGS     ?= $(RACE) -shuffle=on -timeout=15m
 GOLANGCI_LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-deps lint check bench attacks fuzz golden clean
+.PHONY: help build run test test-deps lint check bench attacks e2e-model fuzz golden screenshots clean
 
 help: ## print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/gradus
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/gradus ./cmd/gradus
@@ -42,6 +42,9 @@ bench: test-deps ## measure speed, and end with the ratios between contenders of
 attacks: ## grade the attack corpus kept beside the checkout with both judges, by family
 	$(GO) test -tags $(TAGS) -count=1 -v -run 'TestAttacks|TestHonestLookalikes' ./internal/app
 
+e2e-model: ## run the model judge against a real small model (installs a server, or OPENAI_BASE_URL)
+	@GO='$(GO)' bash .ci/e2e-model
+
 fuzz: ## run each fuzz target for a short while
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -tags $(TAGS) -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
@@ -52,6 +55,9 @@ GOLDEN = $(sort $(dir $(shell grep -rl --include='*_test.go' 'flag.Bool."update"
 
 golden: ## rewrite the golden files, and what the README shows, from what the code does now
 	$(GO) test -tags $(TAGS) $(GOLDEN) -update
+
+screenshots: test-deps ## make the README's pictures anew from the running program
+	$(GO) test -tags $(TAGS) -count=1 -run PicturesOfTheREADME ./internal/web -args -readme $(CURDIR)/.github
 
 clean: ## remove what was built
 	rm -rf bin

@@ -9,6 +9,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/app"
 	"github.com/gradus-ai/gradus/internal/config"
 	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/importer"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
@@ -70,7 +71,7 @@ func exitCode(err error) int {
 	case errors.As(err, &quiet):
 		return quiet.code
 	case errors.As(err, &bad), errors.As(err, &invalid),
-		errors.Is(err, rubric.ErrInvalid), errors.Is(err, rubric.ErrNotFound),
+		errors.Is(err, importer.ErrPage), errors.Is(err, rubric.ErrInvalid), errors.Is(err, rubric.ErrNotFound),
 		errors.Is(err, grading.ErrNoModel), errors.Is(err, app.ErrChooseModel), errors.Is(err, app.ErrSetting),
 		strings.HasPrefix(err.Error(), "unknown command"): // cobra has no type for it
 		return exitUsage

@@ -221,7 +221,7 @@ func about(question, criterion string) string {
 
 // sampleTasks grades each sample answer with the judge that asks nobody.
 func sampleTasks(ctx context.Context, a *app.App, set *rubric.Set, file *importer.File) ([]task, error) {
-	service, err := a.Probing(ctx)
+	service, err := a.Probing()
 	if err != nil {
 		return nil, err
 	}

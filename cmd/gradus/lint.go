@@ -153,7 +153,7 @@ func readSet(path string) ([]*rubric.Set, error) {
 
 // runProbes probes every set with the judge in force.
 func runProbes(ctx context.Context, a *app.App, sets []*rubric.Set, tty *terminal) ([]*probe.Report, error) {
-	service, err := a.Probing(ctx)
+	service, err := a.Probing()
 	if err != nil {
 		return nil, err
 	}

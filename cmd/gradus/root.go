@@ -74,7 +74,7 @@ func newRoot(tty *terminal) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	config.Flags(root.PersistentFlags())
-	root.AddCommand(newServe(tty), newGrade(tty), newQuestions(tty), newLint(tty), newImport(tty), newEval(tty), newKeys(tty))
+	root.AddCommand(newServe(tty), newGrade(tty), newQuestions(tty), newLint(tty), newImport(tty), newEval(tty), newBatch(tty), newWorker(tty), newMCP(tty), newKeys(tty))
 	return root
 }
 

@@ -52,6 +52,9 @@ type RingConfig struct {
 	Store Store
 	// Required guards the door even while no key is known to exist.
 	Required bool
+	// Locked, where set, is called when the first stored key is found and the
+	// door is guarded from then on.
+	Locked func()
 	// Now is the clock. nil means time.Now.
 	Now func() time.Time
 }
@@ -107,8 +110,8 @@ func (r *Ring) Ask(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if stored {
-		r.guarded.Store(true)
+	if stored && r.guarded.CompareAndSwap(false, true) && r.cfg.Locked != nil {
+		r.cfg.Locked()
 	}
 	return nil
 }

@@ -250,8 +250,8 @@ func TestAnotherKeyOfTheSameIDIsNotBelieved(t *testing.T) {
 func TestTheFirstStoredKeyGuardsTheDoorForGood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newShelf()
-		r := NewRing(RingConfig{Store: s})
+		s, locked := newShelf(), 0
+		r := NewRing(RingConfig{Store: s, Locked: func() { locked++ }})
 		require.NoError(t, r.Ask(t.Context()))
 		require.False(t, r.Guarded())
 		ctx, stop := context.WithCancel(t.Context())
@@ -267,6 +267,7 @@ func TestTheFirstStoredKeyGuardsTheDoorForGood(t *testing.T) {
 		s.change(func(s *shelf) { s.down = true })
 		time.Sleep(time.Minute)
 		require.True(t, r.Guarded())
+		require.Equal(t, 1, locked)
 	})
 	require.True(t, NewRing(RingConfig{Required: true}).Guarded())
 	require.False(t, NewRing(RingConfig{}).Guarded())

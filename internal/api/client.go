@@ -56,6 +56,12 @@ func WithRequestID(id string) Option {
 	return func(r *http.Request) { r.Header.Set("X-Request-Id", id) }
 }
 
+// WithIdempotencyKey makes repeated tries of one call one call: send the same
+// key, of 1 to 255 printable ASCII characters, with each.
+func WithIdempotencyKey(key string) Option {
+	return func(r *http.Request) { r.Header.Set("Idempotency-Key", key) }
+}
+
 // Grade grades one answer.
 func (c *Client) Grade(ctx context.Context, req GradeRequest, options ...Option) (*Grade, error) {
 	body, err := json.Marshal(req)
@@ -107,17 +113,48 @@ func (c *Client) Question(ctx context.Context, ref string, sample bool) (*Questi
 	return call[QuestionView](ctx, c, http.MethodGet, u, nil, nil)
 }
 
-// call sends one request and decodes the reply into T. Fields that this version
-// does not know are ignored, so that an older client can call a newer service.
+// call sends one request and decodes the reply into T.
 func call[T any](ctx context.Context, c *Client, method string, u *url.URL, body []byte, options []Option) (*T, error) {
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if body == nil {
+		return exchange[T](ctx, c, method, u, nil, options)
+	}
+	return exchange[T](ctx, c, method, u, bytes.NewReader(body), options, "Content-Type", "application/json")
+}
+
+// exchange sends one request with headers and decodes the reply into T. Fields
+// that this version does not know are ignored, so that an older client can call
+// a newer service.
+func exchange[T any](ctx context.Context, c *Client, method string, u *url.URL, body io.Reader, options []Option, headers ...string) (*T, error) {
+	resp, err := c.send(ctx, method, u, body, options, headers...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // nothing was written: closing cannot lose anything
+	reply, err := readReply(resp)
+	if err != nil {
+		return nil, err
+	}
+	out := new(T)
+	if len(reply) == 0 { // 204
+		return out, nil
+	}
+	if err := json.Unmarshal(reply, out); err != nil {
+		return nil, fmt.Errorf("decode the service's reply: %w", err)
+	}
+	return out, nil
+}
+
+// send sends one request with headers (name, value, …) and returns a reply of
+// success, whose body is the caller's to close.
+func (c *Client) send(ctx context.Context, method string, u *url.URL, body io.Reader, options []Option, headers ...string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, u.Path, err)
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	req.Header.Set("Accept", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
@@ -128,24 +165,26 @@ func call[T any](ctx context.Context, c *Client, method string, u *url.URL, body
 	if err != nil {
 		return nil, fmt.Errorf("call the service: %w", err)
 	}
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		return resp, nil
+	}
 	defer func() { _ = resp.Body.Close() }() // nothing was written: closing cannot lose anything
+	reply, err := readReply(resp)
+	if err != nil {
+		return nil, err
+	}
+	return nil, problemOf(resp, reply)
+}
+
+func readReply(resp *http.Response) ([]byte, error) {
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read the service's reply: %w", err)
 	case len(reply) > maxReply:
 		return nil, fmt.Errorf("read the service's reply: more than %d bytes", maxReply)
-	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return nil, problemOf(resp, reply)
 	}
-	out := new(T)
-	if len(reply) == 0 { // 204
-		return out, nil
-	}
-	if err := json.Unmarshal(reply, out); err != nil {
-		return nil, fmt.Errorf("decode the service's reply: %w", err)
-	}
-	return out, nil
+	return reply, nil
 }
 
 // problemOf is the problem that a reply describes, or one made from its status

@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
 	"github.com/gradus-ai/gradus/internal/calibration"
 	"github.com/gradus-ai/gradus/internal/config"
 	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/judge/lexical"
 	"github.com/gradus-ai/gradus/internal/prompt"
 	"github.com/gradus-ai/gradus/internal/rubric"
@@ -41,6 +43,9 @@ type Options struct {
 	// RedisBudget is how long one look at kept grades may hold a request up; 0
 	// is the store's default, which suits a machine that has time to answer.
 	RedisBudget time.Duration
+	// LaxWebhooks lets webhooks go to these networks by plain http, which is for
+	// tests: see webhook.Config.
+	LaxWebhooks []netip.Prefix
 }
 
 // App is the running program. Make it with New, end it with Close (or let Run
@@ -57,6 +62,8 @@ type App struct {
 	traces      *telemetry.Telemetry
 	store       *store.Store
 	metrics     *metrics
+	lexical     judge.Judge
+	model       judge.Judge // nil without a model
 	service     *grading.Service
 	models      []string
 	closers     []closer
@@ -95,7 +102,10 @@ func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err 
 	}
 	a.onClose("store", a.store.Close)
 	a.metrics.watchStore(a.store)
-	if a.service, err = a.grader(ctx, a.store, false); err != nil {
+	if err = a.makeJudges(ctx); err != nil {
+		return nil, err
+	}
+	if a.service, err = a.grader(graderOptions{timeout: cfg.GradeTimeout}); err != nil {
 		return nil, err
 	}
 	if err = a.useCalibration(); err != nil {
@@ -107,32 +117,49 @@ func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err 
 // Probing is a service like Service, but one that lets an answer copy the
 // sample, for probing a question set with its own samples. It keeps nothing
 // between runs, and calibrates nothing: the questions are what is on trial.
-func (a *App) Probing(ctx context.Context) (*grading.Service, error) {
-	return a.grader(ctx, a.store, true)
+func (a *App) Probing() (*grading.Service, error) {
+	return a.grader(graderOptions{timeout: a.cfg.GradeTimeout, probing: true})
 }
 
-// grader makes a grading service over the judges that the configuration asks for.
-func (a *App) grader(ctx context.Context, cache grading.Cache, probing bool) (*grading.Service, error) {
-	offline := lexical.New()
-	cfg := grading.Config{
-		Lexical:           offline,
-		Cache:             cache,
-		Now:               time.Now,
-		Timeout:           a.cfg.GradeTimeout,
-		Observe:           a.metrics.graded,
-		AllowSampleAnswer: probing,
-	}
+// makeJudges makes the judges that the configuration asks for. All services
+// share them: with a model come limits and a memory of how it is doing.
+func (a *App) makeJudges(ctx context.Context) (err error) {
+	a.lexical = lexical.New()
 	if a.cfg.ModelConfigured() && a.cfg.Judge != grading.Lexical {
-		model, err := a.modelJudge(ctx, offline)
-		if err != nil {
-			return nil, err
+		a.model, err = a.modelJudge(ctx, a.lexical)
+	}
+	return err
+}
+
+// graderOptions are what one grading service has of its own.
+type graderOptions struct {
+	timeout time.Duration
+	// gate, where set, is put before each judge.
+	gate    func(judge.Judge) judge.Judge
+	probing bool
+}
+
+// grader makes a grading service over the judges.
+func (a *App) grader(o graderOptions) (*grading.Service, error) {
+	cfg := grading.Config{
+		Lexical:           a.lexical,
+		Model:             a.model,
+		Cache:             a.store,
+		Now:               time.Now,
+		Timeout:           o.timeout,
+		Observe:           a.metrics.graded,
+		AllowSampleAnswer: o.probing,
+	}
+	if o.gate != nil {
+		cfg.Lexical = o.gate(cfg.Lexical)
+		if cfg.Model != nil {
+			cfg.Model = o.gate(cfg.Model)
 		}
-		cfg.Model = model
 	}
 	if a.cfg.Judge != grading.Auto {
 		cfg.Default = a.cfg.Judge
 	}
-	if !probing {
+	if !o.probing {
 		cfg.Calibration = a.calibration
 	}
 	service, err := grading.New(cfg)
@@ -145,13 +172,14 @@ func (a *App) grader(ctx context.Context, cache grading.Cache, probing bool) (*g
 // openStore opens the store that the configuration asks for.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 	opened, err := store.Open(ctx, store.Config{
-		URL:        a.cfg.RedisURL.Reveal(),
-		CacheURL:   a.cfg.RedisCacheURL.Reveal(),
-		MemoryOnly: a.options.OneShot,
-		Retention:  a.cfg.Retention,
-		Budget:     a.options.RedisBudget,
-		Tracers:    a.tracers(),
-		Logger:     a.log,
+		URL:           a.cfg.RedisURL.Reveal(),
+		CacheURL:      a.cfg.RedisCacheURL.Reveal(),
+		MemoryOnly:    a.options.OneShot,
+		Retention:     a.cfg.Retention,
+		AllowVolatile: a.cfg.AllowVolatile,
+		Budget:        a.options.RedisBudget,
+		Tracers:       a.tracers(),
+		Logger:        a.log,
 	})
 	if errors.Is(err, store.ErrURL) {
 		return nil, fmt.Errorf("%w: %w", ErrSetting, err)
@@ -197,9 +225,10 @@ func loadPrompts(folder string) (*prompt.Prompts, error) {
 	return loaded, nil
 }
 
-// markSecret is the key for the markers around answers: the operator's, else
-// one kept in Redis so that all processes agree, else one for this process.
-func (a *App) markSecret(ctx context.Context) []byte {
+// secret is the key for the markers around answers and for the page's sessions:
+// the operator's, else one kept in Redis so that all processes agree, else one
+// for this process.
+func (a *App) secret(ctx context.Context) []byte {
 	if a.cfg.Secret != "" {
 		return []byte(a.cfg.Secret.Reveal())
 	}
@@ -207,7 +236,8 @@ func (a *App) markSecret(ctx context.Context) []byte {
 	if err == nil {
 		return secret
 	}
-	// A marker of this process's own serves as well: it is in no cache key.
-	a.log.Warn("no shared secret for answer markers, using one of this process", "error", err)
+	// A marker of this process's own serves as well, being in no cache key;
+	// sessions then end with the process.
+	a.log.Warn("no shared secret for answer markers and sessions, using one of this process", "error", err)
 	return []byte(rand.Text())
 }

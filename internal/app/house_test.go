@@ -40,7 +40,8 @@ var law = [][]string{
 	{"internal/web", "internal/api"},
 	{"internal/app", "*"},
 	{"cmd/gradus", "*"},
-	{"internal/batch/batchtest", "internal/batch", "internal/judge"},
+	{"internal/batch/memory", "internal/batch"},
+	{"internal/batch/batchtest", "internal/batch", "internal/batch/memory", "internal/judge"},
 	{"internal/mcp", "internal/api"},
 	{"internal/telemetry", "internal/llm"},
 }

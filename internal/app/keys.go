@@ -53,7 +53,9 @@ func OpenKeys(ctx context.Context, cfg *config.Config, log *slog.Logger) (*store
 // that it wants a key; one on loopback does, and wants a key as soon as one is
 // found.
 func (a *App) keys(ctx context.Context) (*access.Ring, error) {
-	cfg := access.RingConfig{Required: a.cfg.RequireKeys}
+	cfg := access.RingConfig{Required: a.cfg.RequireKeys, Locked: func() {
+		a.log.Info("there are API keys in Redis: every request needs one from now on")
+	}}
 	for i, text := range a.cfg.APIKeys {
 		key, err := access.ParseConfigured(text.Reveal())
 		if err != nil {
@@ -67,7 +69,10 @@ func (a *App) keys(ctx context.Context) (*access.Ring, error) {
 	ring := access.NewRing(cfg)
 	err := ring.Ask(ctx)
 	if !a.cfg.Exposed() || ring.Guarded() {
-		return ring, nil // a store that does not answer is said in /readyz
+		if err != nil {
+			a.log.Warn("open until Redis can say whether there are API keys; --require-keys wants one all the same", "error", err)
+		}
+		return ring, nil
 	}
 	const remedy = "set GRADUS_REQUIRE_KEYS to want one all the same, or --insecure-open if something in front guards the service"
 	if err != nil {

@@ -27,6 +27,7 @@ type metrics struct {
 	fallbacks  *prometheus.CounterVec
 	breakers   *prometheus.GaugeVec
 	modelSlots *prometheus.GaugeVec
+	notices    *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -58,8 +59,11 @@ func newMetrics() *metrics {
 		modelSlots: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gradus_model_slots", Help: "Calls that a model may have in flight at once, as adapted to its rate limits.",
 		}, []string{"model"}),
+		notices: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gradus_webhook_attempts_total", Help: "Attempts to tell a submitter that a batch is over, by outcome: delivered or failed.",
+		}, []string{"outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.grades, m.attempts, m.tokens, m.retries, m.fallbacks, m.breakers, m.modelSlots,
+	m.registry.MustRegister(m.requests, m.grades, m.attempts, m.tokens, m.retries, m.fallbacks, m.breakers, m.modelSlots, m.notices,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -80,6 +84,38 @@ func (m *metrics) exchange(e server.Exchange) {
 // graded counts one grade made, or the failure to make one.
 func (m *metrics) graded(o grading.Observation) {
 	m.grades.WithLabelValues(o.Judge, o.Outcome).Inc()
+}
+
+// noticed counts one attempt at a webhook.
+func (m *metrics) noticed(err error) {
+	outcome := "delivered"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.notices.WithLabelValues(outcome).Inc()
+}
+
+// watchQueue publishes how much work waits, and how much is being done, in all
+// processes that share the queue. A queue that does not answer has no value.
+func (m *metrics) watchQueue(depth func() (waiting, active int, err error)) {
+	m.registry.MustRegister(&queueDepth{depth: depth, desc: prometheus.NewDesc("gradus_queue_chunks",
+		"Chunks of batches in the queue, of all processes: waiting or active.", []string{"state"}, nil)})
+}
+
+type queueDepth struct {
+	depth func() (waiting, active int, err error)
+	desc  *prometheus.Desc
+}
+
+func (q *queueDepth) Describe(to chan<- *prometheus.Desc) { to <- q.desc }
+
+func (q *queueDepth) Collect(to chan<- prometheus.Metric) {
+	waiting, active, err := q.depth()
+	if err != nil {
+		return
+	}
+	to <- prometheus.MustNewConstMetric(q.desc, prometheus.GaugeValue, float64(waiting), "waiting")
+	to <- prometheus.MustNewConstMetric(q.desc, prometheus.GaugeValue, float64(active), "active")
 }
 
 // model is what the layers around a model report to.

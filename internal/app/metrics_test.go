@@ -28,6 +28,7 @@ func TestGoldenMetrics(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, kept.Close()) })
 	m := newMetrics()
 	m.watchStore(kept)
+	m.watchQueue(func() (int, int, error) { return 0, 0, nil })
 	descriptors := make(chan *prometheus.Desc)
 	go func() {
 		m.registry.Describe(descriptors)

@@ -42,7 +42,7 @@ func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, 
 	return model.New(model.Config{
 		Completer: llm.Stack(clients, llm.StackConfig{MaxConcurrency: a.cfg.Concurrency, Observer: a.metrics.model()}),
 		Prompts:   a.prompts,
-		Secret:    a.markSecret(ctx),
+		Secret:    a.secret(ctx),
 		Second:    second,
 		Thorough:  a.cfg.Thorough,
 		Endpoint:  a.cfg.OpenAIBaseURL,

@@ -16,12 +16,15 @@ import (
 func (a *App) page(ctx context.Context, service http.RoundTripper) (*web.Page, error) {
 	calls := &http.Client{Transport: service}
 	return web.New(web.Config{
-		Client: func(key string) (*api.Client, error) { return api.NewClient("http://localhost", key, calls) },
-		Secret: a.markSecret(ctx),
+		Client: func(key string) (*api.Client, error) { return api.NewClient(insideURL, key, calls) },
+		Secret: a.secret(ctx),
 		Now:    time.Now,
 		Log:    a.log,
 	})
 }
+
+// insideURL is the address of the service within this process.
+const insideURL = "http://localhost"
 
 // inside is a transport to a handler in this process. The handler runs in its
 // own goroutine with the request's context, and its body is read as it is

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gradus-ai/gradus/internal/access"
 	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/server"
 	"github.com/gradus-ai/gradus/internal/store"
 )
@@ -37,21 +40,76 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	limits := a.limits()
-	within := &inside{}
-	page, err := a.page(ctx, within)
+	h, err := a.house(ctx, keys)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	door, err := server.New(server.Config{
+	a.announce(listener.Addr(), keys.Guarded())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return h.door.Serve(listener) })
+	group.Go(func() error {
+		keys.Watch(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		a.complain(ctx)
+		return nil
+	})
+	group.Go(func() error { return h.run(ctx) })
+	return group.Wait()
+}
+
+// serveWithin runs the service for nobody but a caller in this process, without
+// keys and without a listener, until use returns.
+func (a *App) serveWithin(ctx context.Context, use func(ctx context.Context, service http.RoundTripper) error) error {
+	defer a.Close()
+	h, err := a.house(ctx, nil)
+	if err != nil {
+		return err
+	}
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	group, running := errgroup.WithContext(running)
+	group.Go(func() error { return h.run(running) })
+	group.Go(func() error {
+		defer end()
+		return use(ctx, h.within)
+	})
+	return group.Wait()
+}
+
+// house is everything that a service consists of but a listener.
+type house struct {
+	app    *App
+	door   *server.Server
+	many   *batches
+	limits *access.Limiter
+	within *inside
+}
+
+// house builds the service; keys may be nil.
+func (a *App) house(ctx context.Context, keys *access.Ring) (*house, error) {
+	many, err := a.newBatches()
+	if err != nil {
+		return nil, err
+	}
+	h := &house{app: a, many: many, limits: a.limits(), within: &inside{}}
+	page, err := a.page(ctx, h.within)
+	if err != nil {
+		return nil, err
+	}
+	h.door, err = server.New(server.Config{
 		Grader:       a.service,
 		Library:      a.shelf.library,
 		Health:       a.health,
 		Keys:         keys,
-		Limits:       limits,
+		Limits:       h.limits,
 		Once:         a.store,
 		MaxInFlight:  a.maxInFlight(),
+		Batches:      many.service,
+		CheckWebhook: many.checkWebhook(),
 		Page:         page,
+		MCP:          a.mcpHandler(h.within),
 		Session:      page.Key,
 		Hosts:        a.hosts(),
 		Origins:      a.cfg.CORSOrigins,
@@ -64,25 +122,19 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		DrainDelay:   a.cfg.DrainDelay,
 		Version:      a.options.Version,
 	})
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	within.handler = door
-	a.announce(listener.Addr())
+	h.within.handler = h.door
+	return h, err
+}
 
+// run does what goes on behind the door until the context ends, and then closes
+// the door.
+func (h *house) run(ctx context.Context) error {
+	a := h.app
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return door.Serve(listener) })
+	group.Go(func() error { return h.many.run(ctx, a.cfg.GradeTimeout+drainSlack) })
 	group.Go(func() error { return a.shelf.watch(ctx) })
 	group.Go(func() error {
-		keys.Watch(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		limits.Watch(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		a.complain(ctx)
+		h.limits.Watch(ctx)
 		return nil
 	})
 	group.Go(func() error {
@@ -90,7 +142,7 @@ func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 		a.log.Info("stopping: finishing what is in flight")
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainDelay+a.cfg.GradeTimeout+drainSlack)
 		defer cancel()
-		return door.Shutdown(grace)
+		return h.door.Shutdown(grace)
 	})
 	return group.Wait()
 }
@@ -109,13 +161,15 @@ func (a *App) hosts() []string {
 	return names
 }
 
-// announce says in one line which judge and which store are in use and how to
-// switch, and in another where to look.
-func (a *App) announce(addr net.Addr) {
+// announce says in one line where to look, which judge and which store are in
+// use and how to switch, and whether a key is needed.
+func (a *App) announce(addr net.Addr, guarded bool) {
+	keysName := "none"
+	if guarded {
+		keysName = "needed"
+	}
 	judgeHint, storeHint := "", ""
-	judgeName := "model"
 	if len(a.models) == 0 {
-		judgeName = "lexical"
 		judgeHint = "estimates without a model; set OPENAI_API_KEY or OPENAI_BASE_URL for a model"
 	}
 	storeName := "redis"
@@ -124,8 +178,17 @@ func (a *App) announce(addr net.Addr) {
 	}
 	a.log.Info("ready",
 		"url", "http://"+browsable(addr),
-		"judge", judgeName, "judge_hint", judgeHint, "models", a.models,
-		"store", storeName, "store_hint", storeHint)
+		"judge", a.judgeName(), "judge_hint", judgeHint, "models", a.models,
+		"store", storeName, "store_hint", storeHint,
+		"keys", keysName)
+}
+
+// judgeName is the judge that is asked where nobody chooses.
+func (a *App) judgeName() string {
+	if len(a.models) == 0 {
+		return grading.Lexical
+	}
+	return grading.Model
 }
 
 // passing says what a store without a Redis of its own keeps.

@@ -127,7 +127,7 @@ func (d *Draft) Add(ctx context.Context, id string, place int, q *rubric.Questio
 
 // checkPrice refuses a cost limit that could not be kept.
 func (d *Draft) checkPrice(q *rubric.Question, answer string) error {
-	if d.batch.Options.MaxCost == nil || d.priced {
+	if d.batch.Options.MaxCost == nil || d.batch.Options.Judge != grading.Model || d.priced {
 		return nil
 	}
 	usage, err := d.service.cfg.Kept.Estimate(d.request(q, answer), false)

@@ -326,7 +326,7 @@ func TestACostLimitNeedsAPrice(t *testing.T) {
 	h := newHouse(t)
 	h.kept.unpriced = true
 	limit := 1.0
-	d := h.begin(batch.Options{MaxCost: &limit}, "")
+	d := h.begin(batch.Options{Judge: "auto", MaxCost: &limit}, "")
 	require.ErrorIs(t, d.Add(t.Context(), "a", 0, question("q"), "x"), batch.ErrNoPrice)
 	d.Discard(t.Context())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
 )
 
@@ -26,14 +27,15 @@ type purse struct {
 	recorded float64 // by the store
 	own      float64 // not yet recorded
 	inFlight int
-	paid     int // answers that cost something, of this process
+	paid     int // answers that cost something
 	cost     float64
 	changed  chan struct{} // closed with the next change
 }
 
-// of opens the purse of a batch, nil where it has no limit. shut gives it back.
+// of opens the purse of a batch, nil where it has no limit or no costs. shut
+// gives it back.
 func (p *purses) of(b *Batch) (_ *purse, shut func()) {
-	if b.Options.MaxCost == nil {
+	if b.Options.MaxCost == nil || b.Options.Judge != grading.Model {
 		return nil, func() {}
 	}
 	p.mu.Lock()
@@ -44,6 +46,9 @@ func (p *purses) of(b *Batch) (_ *purse, shut func()) {
 	u := p.open[b.Key]
 	if u == nil {
 		u = &purse{limit: *b.Options.MaxCost, changed: make(chan struct{})}
+		if spent := dollars(b.Spent); spent > 0 { // what others have learnt
+			u.paid, u.cost = max(b.Graded+b.NeedsReview-b.Cached, 1), spent
+		}
 		p.open[b.Key] = u
 	}
 	u.users++

@@ -35,12 +35,14 @@ type WorkerConfig struct {
 // once that of the judges (judge.Gate).
 type Worker struct {
 	cfg    WorkerConfig
-	drain  chan struct{}
-	stop   func()
 	hearth hearth
 	purses purses
 	tries  tries
 	unfit  firsts
+
+	mu     sync.Mutex // nothing is begun after drain is closed
+	drain  chan struct{}
+	active sync.WaitGroup
 }
 
 // NewWorker makes a Worker.
@@ -49,22 +51,47 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		cfg.Versions == nil || cfg.Name == "" || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("a batch worker needs a store, a queue, a grader, a name, a clock and a log")
 	}
-	w := &Worker{cfg: cfg, drain: make(chan struct{})}
-	w.stop = sync.OnceFunc(func() { close(w.drain) })
-	return w, nil
+	return &Worker{cfg: cfg, drain: make(chan struct{})}, nil
 }
 
 // Drain makes the worker begin nothing more: items in flight are finished, and
 // the rest of their chunks goes back to the queue at once. It does not wait;
 // the calls of Handle return.
-func (w *Worker) Drain() { w.stop() }
-
-func (w *Worker) draining() bool {
+func (w *Worker) Drain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	select {
 	case <-w.drain:
-		return true
 	default:
+		close(w.drain)
+	}
+}
+
+// Wait drains the worker and waits until every call of Handle has returned, so
+// that what was paid for is kept before the process ends; or until ctx ends,
+// whose error it returns.
+func (w *Worker) Wait(ctx context.Context) error {
+	w.Drain()
+	idle := make(chan struct{})
+	go func() { w.active.Wait(); close(idle) }()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin notes that a chunk is worked on, unless the worker drains.
+func (w *Worker) begin() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.drain:
 		return false
+	default:
+		w.active.Add(1)
+		return true
 	}
 }
 
@@ -75,9 +102,10 @@ func (w *Worker) draining() bool {
 // When ctx ends, items in flight are given up and stay pending; what is done is
 // still kept, for which Handle takes some seconds.
 func (w *Worker) Handle(ctx context.Context, ref Ref) error {
-	if w.draining() {
+	if !w.begin() {
 		return ErrDraining
 	}
+	defer w.active.Done()
 	claim, err := w.cfg.Store.Claim(ctx, ref, w.cfg.Name)
 	switch {
 	case errors.Is(err, ErrLost):

@@ -23,7 +23,7 @@ const DefaultModel = "gpt-5.4-mini"
 // DefaultAddr is where serve listens when nothing is set.
 const DefaultAddr = "127.0.0.1:8080"
 
-// minSecretLength is the shortest key for answer markers, in bytes.
+// minSecretLength is the shortest key for answer markers and sessions, in bytes.
 const minSecretLength = 16
 
 // Secret is a string that never prints.
@@ -77,6 +77,8 @@ type Config struct {
 	MaxInFlight int `koanf:"max-in-flight"`
 
 	Secret Secret `koanf:"secret"`
+	// WebhookSecrets sign; the first is the current one.
+	WebhookSecrets []Secret `koanf:"webhook-secret"`
 
 	Rubrics string `koanf:"rubrics"`
 	Prompts string `koanf:"prompts"`
@@ -90,6 +92,9 @@ type Config struct {
 	CORSOrigins []string `koanf:"cors-origin"`
 	// DrainDelay is how long a service told to stop goes on answering.
 	DrainDelay time.Duration `koanf:"drain-delay"`
+
+	// AllowVolatile takes batches that a Redis would lose.
+	AllowVolatile bool `koanf:"allow-volatile"`
 
 	// OTLPEndpoint turns tracing on; the exporter itself reads the standard's
 	// other variables.

@@ -36,7 +36,8 @@ var settings = []Setting{
 	{Key: "key-in-flight", Env: "GRADUS_KEY_IN_FLIGHT", Default: "32", Serve: true, Usage: "most answers of one API key being graded at once (0: no limit)"},
 	{Key: "key-daily-tokens", Env: "GRADUS_KEY_DAILY_TOKENS", Default: "0", Serve: true, Usage: "most tokens of models that one API key may use a day, UTC (0: no limit)"},
 	{Key: "max-in-flight", Env: "GRADUS_MAX_IN_FLIGHT", Default: "0", Serve: true, Usage: "most answers being graded at once for everyone; beyond it requests are refused (0: by the processors and --concurrency)"},
-	{Key: "secret", Env: "GRADUS_SECRET", Secret: true, File: true, Usage: "key for fence markers; made once and kept in Redis when unset"},
+	{Key: "webhook-secret", Env: "GRADUS_WEBHOOK_SECRET", Secret: true, File: true, Serve: true, Usage: "signs webhooks: whsec_BASE64, or text of 24 to 64 characters; a second one after a comma signs too; without it a batch cannot ask for one"},
+	{Key: "secret", Env: "GRADUS_SECRET", Secret: true, File: true, Usage: "key for fence markers and the page's sessions; made once and kept in Redis when unset"},
 	{Key: "rubrics", Env: "GRADUS_RUBRICS", Usage: "folder of question sets that replace or extend the embedded ones; reloaded when it changes"},
 	{Key: "prompts", Env: "GRADUS_PROMPTS", Usage: "folder of prompt templates that replace the embedded ones"},
 	{Key: "calibration", Env: "GRADUS_CALIBRATION", Usage: "file of gradus eval --calibrate: moves the scores of the questions in it to where people put them"},
@@ -46,6 +47,7 @@ var settings = []Setting{
 	{Key: "cors-origin", Env: "GRADUS_CORS_ORIGIN", Serve: true, Usage: "sites, such as https://app.example, whose pages may call the API from a browser (default: none)"},
 	{Key: "drain-delay", Env: "GRADUS_DRAIN_DELAY", Default: "0s", Serve: true, Usage: "how long a service told to stop goes on with /readyz red, so that a load balancer notices"},
 	{Key: "otlp-endpoint", Env: "OTEL_EXPORTER_OTLP_ENDPOINT", Usage: "OpenTelemetry collector to send traces to, by OTLP over HTTP; the other OTEL_ variables of the standard count as well"},
+	{Key: "allow-volatile", Env: "GRADUS_ALLOW_VOLATILE", Default: "false", Serve: true, Usage: "take batches although Redis would lose them: without an append-only file, or while it evicts"},
 	{Key: "log-level", Env: "LOG_LEVEL", Default: "info", Usage: "what to log: debug, info, warn or error and above"},
 	{Key: "log-format", Env: "LOG_FORMAT", Default: "auto", Usage: "how to log: json, text, or auto (text on a terminal)"},
 }

@@ -54,6 +54,18 @@ claims:
 	return kept, dropped
 }
 
+// Counts reports whether Verify would keep a quote, or a part of it, that is a
+// slice of the answer, were it the only one.
+func (r *Reading) Counts(q Quote) bool {
+	reason := r.Answer.refuse(r.Reference, r.Integrity, q)
+	if reason == Echo {
+		if own, ok := r.Answer.own(r.Reference, q); ok {
+			reason = r.Answer.refuse(r.Reference, r.Integrity, own)
+		}
+	}
+	return reason == ""
+}
+
 // refuse says why a quote that stands in the answer does not count, or "".
 func (a *Answer) refuse(ref *Reference, in Integrity, q Quote) Reason {
 	first, last := a.tokensIn(q.Start, q.End)

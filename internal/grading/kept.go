@@ -19,6 +19,16 @@ func (s *Service) Kept(ctx context.Context, req Request) bool {
 	return err == nil
 }
 
+// ID is the id of the grade that a request asks for, whether it is kept or was
+// ever made. The error is ErrNoModel.
+func (s *Service) ID(req Request) (string, error) {
+	chosen, err := s.judge(req.Judge)
+	if err != nil {
+		return "", err
+	}
+	return s.id(req, chosen), nil
+}
+
 // Estimate is what making the grade would cost, asking nobody: a guess from
 // the length of the texts. warm says that another answer to the same question
 // has been asked about just now. A judge that asks nobody costs nothing, and

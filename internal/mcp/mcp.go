@@ -46,8 +46,8 @@ const instructions = "gradus grades written interview answers against a rubric. 
 
 // Serve speaks MCP over a pair of streams until the input ends or the context
 // does.
-func Serve(ctx context.Context, service Service, version string, in io.ReadCloser, out io.WriteCloser, log *slog.Logger) error {
-	err := newServer(service, version, log).Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
+func Serve(ctx context.Context, service Service, version string, in io.ReadCloser, out io.WriteCloser) error {
+	err := newServer(service, version).Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("speak MCP: %w", err)
 	}
@@ -57,9 +57,16 @@ func Serve(ctx context.Context, service Service, version string, in io.ReadClose
 // Handler speaks MCP over HTTP, statelessly, so that any process behind a load
 // balancer can answer. service makes the client that acts for a request, with
 // that request's own key.
-func Handler(service func(*http.Request) Service, version string, log *slog.Logger) http.Handler {
+func Handler(service func(*http.Request) (Service, error), version string, log *slog.Logger) http.Handler {
 	return sdk.NewStreamableHTTPHandler(
-		func(r *http.Request) *sdk.Server { return newServer(service(r), version, log) },
+		func(r *http.Request) *sdk.Server {
+			s, err := service(r)
+			if err != nil {
+				log.ErrorContext(r.Context(), "making a client for an agent", "error", err)
+				return nil // the library answers 400
+			}
+			return newServer(s, version)
+		},
 		&sdk.StreamableHTTPOptions{
 			Stateless: true, JSONResponse: true, MaxRequestBodyBytes: maxBody,
 			PropagateRequestCancellation: true,
@@ -68,9 +75,9 @@ func Handler(service func(*http.Request) Service, version string, log *slog.Logg
 		})
 }
 
-func newServer(service Service, version string, log *slog.Logger) *sdk.Server {
+func newServer(service Service, version string) *sdk.Server {
 	s := sdk.NewServer(&sdk.Implementation{Name: "gradus", Title: "gradus: graded interview answers", Version: version},
-		&sdk.ServerOptions{Instructions: instructions, Logger: log})
+		&sdk.ServerOptions{Instructions: instructions})
 	t := tools{service}
 	closed := false
 	looks := &sdk.ToolAnnotations{ReadOnlyHint: true, IdempotentHint: true, OpenWorldHint: &closed}

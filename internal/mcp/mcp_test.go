@@ -86,8 +86,8 @@ func (f *fake) Results(_ context.Context, id string, wait bool) iter.Seq2[api.Re
 func connect(t *testing.T, key string) *sdk.ClientSession {
 	t.Helper()
 	batches := make(map[string]string)
-	server := httptest.NewServer(mcp.Handler(func(r *http.Request) mcp.Service {
-		return &fake{key: r.Header.Get("Authorization"), batches: batches}
+	server := httptest.NewServer(mcp.Handler(func(r *http.Request) (mcp.Service, error) {
+		return &fake{key: r.Header.Get("Authorization"), batches: batches}, nil
 	}, "test", slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
@@ -203,7 +203,7 @@ func TestStandardStreams(t *testing.T) {
 	outRead, outWrite := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- mcp.Serve(t.Context(), &fake{}, "test", inRead, outWrite, slog.New(slog.DiscardHandler))
+		ended <- mcp.Serve(t.Context(), &fake{}, "test", inRead, outWrite)
 	}()
 	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
 	session, err := client.Connect(t.Context(), &sdk.IOTransport{Reader: outRead, Writer: inWrite}, nil)

@@ -146,7 +146,9 @@ func (s *csvSource) next() (*Row, error) {
 			return nil, err
 		}
 		row := &Row{Place: at}
-		row.Item.ID, row.Item.Answer = cells[s.column[0]], cells[s.column[2]]
+		// The cells of a row are pieces of one string: who keeps the id must not
+		// keep the answer with it.
+		row.Item.ID, row.Item.Answer = strings.Clone(cells[s.column[0]]), cells[s.column[2]]
 		if c := s.column[1]; c >= 0 {
 			row.Item.QuestionID = cells[c]
 		}

@@ -85,7 +85,7 @@ func readBody(c *gin.Context, into *bytes.Buffer) error {
 	if c.Request.ContentLength > api.MaxBody {
 		// Not draining it means that the connection cannot be used again.
 		c.Header("Connection", "close")
-		return tooLarge()
+		return tooLarge(api.MaxBody)
 	}
 	if n := c.Request.ContentLength; n > 0 {
 		into.Grow(int(n) + bytes.MinRead)
@@ -99,7 +99,7 @@ func readBody(c *gin.Context, into *bytes.Buffer) error {
 	case errors.As(err, &limit):
 		// MaxBytesReader would say so itself if gin's writer let it.
 		c.Header("Connection", "close")
-		return tooLarge()
+		return tooLarge(api.MaxBody)
 	case errors.As(err, &network) && network.Timeout():
 		c.Header("Connection", "close")
 		return fail(api.BodyTimeout, "The body did not arrive in time.")
@@ -108,6 +108,6 @@ func readBody(c *gin.Context, into *bytes.Buffer) error {
 	}
 }
 
-func tooLarge() error {
-	return fail(api.BodyTooLarge, "The body has more than "+strconv.Itoa(api.MaxBody)+" bytes.")
+func tooLarge(most int) error {
+	return fail(api.BodyTooLarge, "The body has more than "+strconv.Itoa(most)+" bytes.")
 }

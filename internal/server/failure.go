@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/once"
@@ -49,6 +50,13 @@ func invalid(faults ...api.Fault) *failure {
 
 // sentence is a fault as prose.
 func sentence(f api.Fault) string {
+	if f.Line > 0 {
+		where := "Line " + strconv.Itoa(f.Line)
+		if f.Pointer != "" {
+			where += ", " + f.Pointer
+		}
+		return stop(where + ": " + f.Detail)
+	}
 	if f.Pointer != "" {
 		return stop(f.Pointer + ": " + f.Detail)
 	}
@@ -113,12 +121,18 @@ var causes = []row{
 	{is(rubric.ErrNotFound), always(api.UnknownQuestion, "No question goes by this name.")},
 	{is(once.ErrKey), always(api.InvalidRequest, "The idempotency key is not valid.",
 		api.Fault{Detail: "header Idempotency-Key: " + once.ErrKey.Error()})},
-	{is(once.ErrRunning), func(error) *failure {
-		f := fail(api.IdempotencyInProgress, "The first request with this idempotency key has not been answered yet.")
-		f.after = time.Second
-		return f
-	}},
+	{is(once.ErrRunning), inProgress},
 	{is(once.ErrReused), always(api.IdempotencyKeyReused, "This idempotency key came with another request before.")},
+
+	{is(batch.ErrNotFound), always(api.UnknownBatch, "No batch of this id is kept for you.")},
+	{is(batch.ErrInProgress), inProgress},
+	{is(batch.ErrKeyReused), always(api.IdempotencyKeyReused, "This idempotency key came with another batch before.")},
+	{is(batch.ErrStorageFull), always(api.StorageFull, "There is no room for another batch at present.")},
+	{is(batch.ErrNotDurable), always(api.StorageNotDurable, "The store does not keep what it is told.")},
+	{is(batch.ErrNoPrice), always(api.InvalidRequest, "A cost limit needs a price for the model.",
+		api.Fault{Pointer: "/max_cost", Detail: "the price of the model is not known to this service, so that no limit can be kept"})},
+	{is(batch.ErrEmpty), always(api.InvalidRequest, "There are no answers.", api.Fault{Detail: "there are no answers"})},
+	{is(batch.ErrTooMany), always(api.TooManyItems, "The batch has too many answers.")},
 
 	// Our own time limit comes before what was being waited for when it struck.
 	{is(grading.ErrTimeout), always(api.ModelTimeout, tooLate)},
@@ -134,6 +148,13 @@ var causes = []row{
 	{is(llm.ErrTimeout), always(api.ModelTimeout, tooLate)},
 	{is(llm.ErrBudget), unavailable},
 	{is(context.DeadlineExceeded), always(api.ModelTimeout, tooLate)},
+}
+
+// inProgress is soon over.
+func inProgress(error) *failure {
+	f := fail(api.IdempotencyInProgress, "The first request with this idempotency key has not been answered yet.")
+	f.after = time.Second
+	return f
 }
 
 // quotation is what package rubric puts around a caller's value (strconv.Quote).
@@ -201,7 +222,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		panic(encodeErr) // a struct of strings and numbers always encodes
 	}
 	h := c.Writer.Header()
-	for _, name := range []string{"Etag", "Last-Modified", "X-Cache"} {
+	for _, name := range []string{"Etag", "Last-Modified", "X-Cache", "Content-Disposition"} {
 		h.Del(name) // said of an answer that is not coming
 	}
 	h.Set("Cache-Control", "no-store")

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gradus-ai/gradus/internal/api"
+	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/once"
@@ -54,6 +55,14 @@ var errorsAtTheEdge = []struct {
 	{"once.ErrKey", once.ErrKey, api.InvalidRequest, ""},
 	{"once.ErrRunning", once.ErrRunning, api.IdempotencyInProgress, "1"},
 	{"once.ErrReused", once.ErrReused, api.IdempotencyKeyReused, ""},
+	{"batch.ErrNotFound", batch.ErrNotFound, api.UnknownBatch, ""},
+	{"batch.ErrInProgress", batch.ErrInProgress, api.IdempotencyInProgress, "1"},
+	{"batch.ErrKeyReused", batch.ErrKeyReused, api.IdempotencyKeyReused, ""},
+	{"batch.ErrStorageFull", batch.ErrStorageFull, api.StorageFull, "5"},
+	{"batch.ErrNotDurable", batch.ErrNotDurable, api.StorageNotDurable, "5"},
+	{"batch.ErrNoPrice", batch.ErrNoPrice, api.InvalidRequest, ""},
+	{"batch.ErrEmpty", batch.ErrEmpty, api.InvalidRequest, ""},
+	{"batch.ErrTooMany", batch.ErrTooMany, api.TooManyItems, ""},
 	{"context.DeadlineExceeded", context.DeadlineExceeded, api.ModelTimeout, ""},
 	{"an error nobody declared", errors.New("dial tcp: " + secret), api.Internal, ""},
 }
@@ -103,12 +112,16 @@ func TestEveryErrorHasAProblem(t *testing.T) {
 	known := map[string]bool{
 		// Faults is a list of InvalidErrors and is made by bad requests.
 		"rubric.Faults": true,
+		// A duplicate is a fault of a row.
+		"batch.DuplicateError": true,
+		// What workers and keepers tell each other.
+		"batch.ErrLost": true, "batch.ErrNotOver": true, "batch.ErrDraining": true,
 	}
 	for _, e := range errorsAtTheEdge {
 		known[strings.Fields(e.name)[0]] = true
 	}
 	found := 0
-	for _, pkg := range []string{"rubric", "grading", "llm", "once"} {
+	for _, pkg := range []string{"rubric", "grading", "llm", "once", "batch"} {
 		for _, name := range declaredErrors(t, filepath.Join("..", pkg)) {
 			found++
 			require.True(t, known[pkg+"."+name], "%s.%s has no example in errorsAtTheEdge; give it a row in causes too", pkg, name)

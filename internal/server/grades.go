@@ -36,6 +36,10 @@ func (s *Server) grade(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
 	claim, before, err := s.claim(c, &req)
 	if err != nil {
 		return err
@@ -240,10 +244,15 @@ const longestGradeID = 64
 // ever looked up.
 func gradeID(id string) bool {
 	rest, ok := strings.CutPrefix(id, "gr_")
-	if !ok || rest == "" || len(id) > longestGradeID {
+	if !ok || len(id) > longestGradeID {
 		return false
 	}
-	return strings.IndexFunc(rest, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) < 0
+	return plainID(rest)
+}
+
+// plainID reports whether what follows the kind in an id could be one of ours.
+func plainID(rest string) bool {
+	return rest != "" && len(rest) <= longestGradeID && strings.IndexFunc(rest, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) < 0
 }
 
 // render is a grade as it is answered. A grade in full that cost nothing now is

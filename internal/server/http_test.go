@@ -218,6 +218,9 @@ func TestClientAndServerUnderstandEachOther(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Why?", d.grader.last(t).Question.Text)
 
+	_, err = client.Grade(ctx, api.GradeRequest{QuestionID: "platform/on-call", Answer: "x"}, api.WithIdempotencyKey("order-1"))
+	require.ErrorIs(t, err, api.StoreUnavailable, "the key arrives, and this service remembers nothing")
+
 	got, err = client.GetGrade(ctx, someGrade, api.DetailNudge)
 	require.NoError(t, err)
 	require.Empty(t, got.Feedback.Improvements[0].Starter)

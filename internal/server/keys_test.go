@@ -117,6 +117,11 @@ func TestScopesOfRoutes(t *testing.T) {
 		"GET /v1/sets":                            access.Read,
 		"GET /v1/sets/{set}":                      access.Read,
 		"GET /v1/sets/{set}/questions/{question}": access.Read,
+		"POST /v1/batches":                        access.Grade,
+		"DELETE /v1/batches/{id}":                 access.Grade,
+		"GET /v1/batches/{id}":                    access.Read,
+		"GET /v1/batches/{id}/results":            access.Read,
+		"GET /v1/batches/{id}/events":             access.Read,
 		"GET /metrics":                            access.Admin,
 	}
 	holders := map[access.Scope]string{}

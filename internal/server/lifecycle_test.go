@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -103,6 +104,41 @@ func TestStalledBodyIsAProblem(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(body), api.BodyTimeout.Type)
 	require.True(t, resp.Close)
+}
+
+// Fault 49. Whoever drips headers or bodies is cut off in time and keeps nobody
+// from being graded, however little the service takes on at once.
+func TestManySlowClientsKeepNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(c *Config, s *Server) {
+		c.MaxInFlight = 2
+		if s != nil {
+			s.http.ReadHeaderTimeout, s.http.ReadTimeout = 3*time.Second, 3*time.Second
+		}
+	})
+	var slow []net.Conn
+	for i := range 200 {
+		conn := s.dial(t)
+		slow = append(slow, conn)
+		sent := "POST /v1/grades HTTP/1.1\r\nHost: x\r\nX-Slow: "
+		if i%2 == 0 {
+			sent = "POST /v1/grades HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"ans"
+		}
+		_, err := io.WriteString(conn, sent)
+		require.NoError(t, err)
+	}
+	for range 20 {
+		resp, err := http.Post("http://"+s.addr+"/v1/grades", "application/json", strings.NewReader(asked))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	for _, conn := range slow {
+		_, err := io.Copy(io.Discard, conn)
+		if err != nil {
+			require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the server hangs up")
+		}
+	}
 }
 
 // The time to read a body must not run on while a grade is made: its end would

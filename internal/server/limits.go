@@ -43,32 +43,35 @@ func (s *Server) policy(limit int) []string {
 	return known.([]string)
 }
 
-// occupy takes a slot for a request that will hold one: of the service, then of
-// its key. vacate gives both back.
+// occupy takes one of the key's slots in flight, before the body is read: who
+// sends slowly uses up what is its own. vacate gives it back.
 func (s *Server) occupy(c *gin.Context) error {
-	if n := s.inFlight.Add(1); s.cfg.MaxInFlight > 0 && n > int64(s.cfg.MaxInFlight) {
-		s.inFlight.Add(-1)
-		f := fail(api.Overloaded, "Too many answers are being graded at once.")
-		f.after = time.Second
-		return f
-	}
 	key := exchangeOf(c).key
 	if s.cfg.Limits == nil || key == nobody {
 		return nil
 	}
-	if err := s.cfg.Limits.Enter(c.Request.Context(), key); err != nil {
-		s.inFlight.Add(-1)
-		return exceeded(err)
-	}
-	return nil
+	return exceeded(s.cfg.Limits.Enter(c.Request.Context(), key))
 }
 
 func (s *Server) vacate(c *gin.Context) {
-	s.inFlight.Add(-1)
 	if key := exchangeOf(c).key; s.cfg.Limits != nil && key != nobody {
 		s.cfg.Limits.Leave(key)
 	}
 }
+
+// begin takes one of the service's slots, once a request is there as a whole:
+// whoever sends slowly keeps nobody else from being graded. end gives it back.
+func (s *Server) begin() error {
+	if n := s.inFlight.Add(1); s.cfg.MaxInFlight > 0 && n > int64(s.cfg.MaxInFlight) {
+		s.end()
+		f := fail(api.Overloaded, "Too many answers are being graded at once.")
+		f.after = time.Second
+		return f
+	}
+	return nil
+}
+
+func (s *Server) end() { s.inFlight.Add(-1) }
 
 // spent charges a key for what a request used.
 func (s *Server) spent(key *access.Key, usage judge.Usage) {
@@ -80,7 +83,7 @@ func (s *Server) spent(key *access.Key, usage judge.Usage) {
 // exceeded is the problem of a limit that is reached.
 func exceeded(err error) error {
 	var limit *access.LimitError
-	if !errors.As(err, &limit) {
+	if err == nil || !errors.As(err, &limit) {
 		return err
 	}
 	var f *failure

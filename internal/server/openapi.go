@@ -40,6 +40,7 @@ func describe(list []endpoint, version string) ([]byte, error) {
 		},
 		Tags: []*huma.Tag{
 			{Name: "grades", Description: "Answers in, grades out."},
+			{Name: "batches", Description: "Many answers as one unit."},
 			{Name: "questions", Description: "What can be answered."},
 			{Name: "service", Description: "About the service itself."},
 		},
@@ -80,10 +81,13 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 	}
 	if d.request != nil {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			"application/json": {Schema: registry.Schema(d.request, true, "")},
+			"application/json": {Schema: registry.Schema(d.request, true, ""), Example: d.example},
 		}}
+		for _, other := range d.accepts {
+			op.RequestBody.Content[other.media] = other.describe(registry)
+		}
 	}
-	success := func(status int) {
+	success := func(status int, response reflect.Type) {
 		r := &huma.Response{Description: http.StatusText(status), Headers: map[string]*huma.Param{"X-Request-Id": text("Names this request in the service's logs.")}}
 		if d.graded {
 			r.Headers["X-Cache"] = &huma.Param{
@@ -94,18 +98,23 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 		if d.tagged {
 			r.Headers["ETag"] = text("Send it as If-None-Match to be told that nothing has changed.")
 		}
+		if d.located && status == d.status {
+			r.Headers["Location"] = text("Where to read it.")
+		}
 		if status != http.StatusNoContent {
-			media := &huma.MediaType{}
-			if d.response != nil {
-				media.Schema = registry.Schema(d.response, true, "")
+			r.Content = map[string]*huma.MediaType{cmp.Or(d.media, "application/json"): content{of: response}.describe(registry)}
+			for _, other := range d.offers {
+				r.Content[other.media] = other.describe(registry)
 			}
-			r.Content = map[string]*huma.MediaType{cmp.Or(d.media, "application/json"): media}
 		}
 		op.Responses[strconv.Itoa(status)] = r
 	}
-	success(d.status)
+	success(d.status, d.response)
 	for _, status := range d.also {
-		success(status)
+		success(status, d.response)
+	}
+	for status, response := range d.others {
+		success(status, response)
 	}
 	if d.tagged {
 		op.Responses["304"] = &huma.Response{Description: "Unchanged since the ETag in If-None-Match."}
@@ -126,12 +135,20 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 	return op
 }
 
+func (b content) describe(registry huma.Registry) *huma.MediaType {
+	media := &huma.MediaType{Example: b.example}
+	if b.of != nil {
+		media.Schema = registry.Schema(b.of, true, "")
+	}
+	return media
+}
+
 // byStatus is every problem an endpoint may answer with.
 func byStatus(ep endpoint) map[int][]api.ProblemType {
 	out := map[int][]api.ProblemType{}
 	types := slices.Concat(ep.doc.problems, everywhere)
 	if ep.holds {
-		types = append(types, api.TooManyInFlight, api.TokenBudgetSpent, api.Overloaded)
+		types = append(types, api.TooManyInFlight, api.TokenBudgetSpent)
 	}
 	if ep.open {
 		types = append(slices.Clone(ep.doc.problems), api.Misdirected, api.Internal)
@@ -156,7 +173,7 @@ func text(description string) *huma.Param {
 
 // strictSchemas are those of requests: unknown fields are refused there, while
 // replies may grow fields that a reader has to expect.
-var strictSchemas = []string{"GradeRequest", "Question", "Criterion"}
+var strictSchemas = []string{"GradeRequest", "Question", "Criterion", "BatchRequest", "BatchItem"}
 
 // polish says what struct tags cannot.
 func polish(registry huma.Registry) {
@@ -170,6 +187,12 @@ func polish(registry huma.Registry) {
 			}
 		}
 	}
+	for _, name := range []string{"grade", "error"} {
+		if row := registry.Map()["ResultRow"]; row != nil {
+			p := row.Properties[name]
+			row.Properties[name] = &huma.Schema{Description: p.Description, AnyOf: []*huma.Schema{{Ref: p.Ref}, {Type: "null"}}}
+		}
+	}
 	types := api.ProblemTypes()
 	enum := make([]any, len(types))
 	for i, t := range types {
@@ -177,5 +200,8 @@ func polish(registry huma.Registry) {
 	}
 	registry.Map()["Problem"].Properties["type"].Enum = enum
 	// Exactly one of the two names the question.
+	if item := registry.Map()["BatchItem"]; item != nil {
+		item.Not = &huma.Schema{Required: []string{"question_id", "question"}}
+	}
 	registry.Map()["GradeRequest"].OneOf = []*huma.Schema{{Required: []string{"question_id"}}, {Required: []string{"question"}}}
 }

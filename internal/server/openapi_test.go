@@ -36,6 +36,7 @@ type spec struct {
 type specOperation struct {
 	OperationID string
 	Summary     string
+	Description string
 	Security    []map[string][]string
 	Parameters  []struct {
 		Name, In string
@@ -141,6 +142,7 @@ func TestEveryProblemTypeIsDocumented(t *testing.T) {
 		for _, operations := range s.Paths {
 			for _, op := range operations {
 				found = found || strings.Contains(op.Responses[fmt.Sprint(kind.Status)].Description, "`"+kind.Slug()+"`")
+				found = found || strings.Contains(op.Description, "`"+kind.Slug()+"`") // of rows
 			}
 		}
 		require.True(t, found, "no operation documents %s", kind.Slug())
@@ -195,6 +197,14 @@ func TestRepliesAreAsDocumented(t *testing.T) {
 	}
 	check("other site", "POST", "/v1/grades", d.post(asked, "Sec-Fetch-Site: cross-site"))
 	for _, tt := range errorsAtTheEdge {
+		if strings.HasPrefix(tt.name, "batch.") {
+			if tt.want != api.UnknownBatch {
+				refusing, p := bureau(t)
+				p.admit = tt.err
+				check(tt.name, "POST", "/v1/batches", refusing.send("POST", "/v1/batches", threeLines, ndjson))
+			}
+			continue
+		}
 		if tt.want == api.UnknownGrade {
 			continue // not of this call
 		}
@@ -209,6 +219,14 @@ func TestRepliesAreAsDocumented(t *testing.T) {
 	check("bad detail", "GET", "/v1/grades/{id}", d.get("/v1/grades/"+someGrade+"?detail=x"))
 	check("not kept", "GET", "/v1/grades/{id}", d.get("/v1/grades/none"))
 	check("forgotten", "DELETE", "/v1/grades/{id}", d.send("DELETE", "/v1/grades/"+someGrade, ""))
+	for _, tt := range badUploads {
+		headers := tt.headers
+		if headers == nil {
+			headers = []string{ndjson}
+		}
+		check(tt.name, "POST", "/v1/batches", d.send("POST", "/v1/batches"+tt.query, tt.body, headers...))
+	}
+	checkBatches(t, check)
 	check("sets", "GET", "/v1/sets", d.get("/v1/sets"))
 	check("unchanged sets", "GET", "/v1/sets", d.get("/v1/sets", "If-None-Match: *"))
 	check("set", "GET", "/v1/sets/{set}", d.get("/v1/sets/platform"))

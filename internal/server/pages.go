@@ -118,3 +118,10 @@ func writePage(c *gin.Context, media, text string) {
 	c.Header("Cache-Control", "no-cache")
 	write(c, http.StatusOK, media, []byte(text))
 }
+
+// mcp passes a message of the Model Context Protocol on. What it asks for is
+// asked of the service again, with the same key, so that scopes and limits hold.
+func (s *Server) mcp(c *gin.Context) error {
+	s.cfg.MCP.ServeHTTP(c.Writer, c.Request)
+	return nil
+}

@@ -26,8 +26,7 @@ type endpoint struct {
 	open bool
 	// needs is the scope of a guarded route; empty means read for GET, else grade.
 	needs access.Scope
-	// holds is true where a request takes one of the slots in flight: of the
-	// service, and of its key.
+	// holds is true where a request takes one of its key's slots in flight.
 	holds bool
 	serve func(*gin.Context) error
 	doc   operation
@@ -47,6 +46,20 @@ type operation struct {
 	graded      bool         // has X-Cache
 	also        []int        // other statuses with the body of success
 	problems    []api.ProblemType
+
+	example any       // of the request
+	accepts []content // other media of the request
+	offers  []content // other media of success
+	// others are other statuses of success, with replies of their own; nil: no body.
+	others  map[int]reflect.Type
+	located bool // status has Location
+}
+
+// content is a body in a medium of its own. of is nil where no schema describes it.
+type content struct {
+	media   string
+	of      reflect.Type
+	example any
 }
 
 // param is a parameter of an operation.
@@ -77,7 +90,7 @@ func (s *Server) endpoints() []endpoint {
 			request: reflect.TypeFor[api.GradeRequest](), status: http.StatusOK, response: reflect.TypeFor[api.Grade](), graded: true,
 			problems: []api.ProblemType{
 				api.MalformedBody, api.UnknownQuestion, api.BodyTimeout, api.BodyTooLarge, api.UnsupportedMediaType,
-				api.InvalidRequest, api.IdempotencyInProgress, api.IdempotencyKeyReused, api.AnswerTooLong, api.NoModel, api.StoreUnavailable, api.ModelRejected, api.ModelUnavailable,
+				api.InvalidRequest, api.IdempotencyInProgress, api.IdempotencyKeyReused, api.AnswerTooLong, api.NoModel, api.Overloaded, api.StoreUnavailable, api.ModelRejected, api.ModelUnavailable,
 				api.ModelMisconfigured, api.ShuttingDown, api.ModelTimeout,
 			},
 		}},
@@ -135,6 +148,9 @@ func (s *Server) endpoints() []endpoint {
 			id: "home", tag: "service", summary: "Open the web page", status: http.StatusOK, media: "text/html",
 		}},
 	}
+	if s.cfg.Batches != nil {
+		list = append(list, s.batchEndpoints()...)
+	}
 	if s.cfg.Metrics != nil {
 		list = append(list, endpoint{method: http.MethodGet, path: "/metrics", needs: access.Admin, serve: s.metrics, doc: operation{
 			id: "metrics", tag: "service", summary: "Read metrics in Prometheus' format", status: http.StatusOK, media: "text/plain",
@@ -174,6 +190,10 @@ func (s *Server) route() error {
 				e.Handle(method, path, s.handler(endpoint{open: true, serve: s.page}))
 			}
 		}
+	}
+	if s.cfg.MCP != nil {
+		// Its messages are described by the protocol, not by the document.
+		e.POST("/mcp", s.handler(endpoint{method: http.MethodPost, path: "/mcp", needs: access.Read, serve: s.mcp}))
 	}
 	e.NoRoute(s.handler(endpoint{open: true, serve: s.nowhere}))
 	e.NoMethod(s.handler(endpoint{open: true, serve: func(*gin.Context) error {

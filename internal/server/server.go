@@ -74,6 +74,12 @@ type Config struct {
 	// comes then is turned away rather than queued. 0: no bound.
 	MaxInFlight int
 
+	// Batches takes batches in; nil: this service takes none.
+	Batches Batches
+	// CheckWebhook says what is wrong with an address that is to be told when a
+	// batch is over, in words for whoever gave it; nil: nobody can be told.
+	CheckWebhook func(address string) error
+
 	Metrics http.Handler // /metrics; nil: no such path
 	// Page answers / and the other paths of the web page (see pagePaths); nil: a
 	// list of the endpoints at /.
@@ -90,6 +96,8 @@ type Config struct {
 	// Origins are the sites, as in "https://app.example", whose pages may call
 	// the API from a browser; none: only our own.
 	Origins []string
+
+	MCP http.Handler // POST /mcp; nil: no such path
 
 	Observe func(Exchange) // nil: nobody
 
@@ -126,21 +134,27 @@ const (
 // Server is the HTTP door. It is an http.Handler; Serve adds a listener with
 // every timeout set.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	engine  *gin.Engine
-	http    *http.Server
-	base    context.Context // ends when what is in progress must
-	cancel  context.CancelFunc
-	origins *http.CrossOriginProtection // of the page
-	callers *http.CrossOriginProtection // of the API
-	openapi []byte
-	tracer  trace.Tracer // nil where nobody traces
-	rows    []row
+	cfg    Config
+	log    *slog.Logger
+	engine *gin.Engine
+	http   *http.Server
+	base   context.Context // ends when what is in progress must
+	cancel context.CancelFunc
+	// ending ends when replies without an end of their own are to end: before
+	// those in progress are waited for.
+	ending     context.Context
+	endStreams context.CancelFunc
+	times      patience
+	origins    *http.CrossOriginProtection // of the page
+	callers    *http.CrossOriginProtection // of the API
+	openapi    []byte
+	tracer     trace.Tracer // nil where nobody traces
+	rows       []row
 
 	draining atomic.Bool
-	inFlight atomic.Int64 // of routes that hold a slot
+	inFlight atomic.Int64 // answers being graded
 	policies sync.Map     // limit -> []string, see policy
+	uploads  atomic.Int64 // of batches
 }
 
 // New makes a Server. It does not listen yet.
@@ -173,6 +187,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.ending, s.endStreams = context.WithCancel(s.base)
+	s.times = patient
 	s.http = &http.Server{
 		Handler:           s.engine,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -211,6 +227,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
+	s.endStreams()
 	err := s.http.Shutdown(ctx)
 	if err == nil {
 		return nil

@@ -146,6 +146,7 @@ func open(t *testing.T, change ...func(*Config)) *door {
 	cfg := Config{
 		Grader:  d.grader,
 		Library: library(t),
+		Batches: newPress(t),
 		Log:     slog.New(slog.NewJSONHandler(d.log, nil)),
 		Version: "test",
 	}

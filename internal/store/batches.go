@@ -37,6 +37,8 @@ type Batches struct {
 	store *Store
 	redis *redis.Client
 	watch watch
+
+	admission admission
 }
 
 // Batches returns the record of batches on the Redis at Config.URL, or in the
@@ -107,7 +109,11 @@ func (b *Batches) Cancel(ctx context.Context, key batch.Key) (*batch.Batch, erro
 		return nil, err
 	}
 	b.watch.kick(key)
-	return decodeBatch(key, fieldsOf(reply))
+	rec, err := decodeBatch(key, fieldsOf(reply))
+	if err != nil {
+		return nil, err
+	}
+	return rec, b.settle(ctx, "cancelling", key)
 }
 
 // Purge implements batch.Store.
@@ -121,7 +127,7 @@ func (b *Batches) Purge(ctx context.Context, key batch.Key) error {
 	case 0:
 		return batch.ErrNotFound
 	case 1:
-		return nil
+		return b.settle(ctx, "purging", key)
 	default:
 		return batch.ErrNotOver
 	}

@@ -104,13 +104,13 @@ func (b *Batches) Commit(ctx context.Context, rec batch.Batch, r *batch.Reservat
 		if reply[0] == "chunk" {
 			return nil, fmt.Errorf("commit batch %s: chunk %s of %d is not staged", rec.ID, reply[1], rec.Chunks)
 		}
-		return nil, fmt.Errorf("commit batch %s: %s items in %d chunks are not what is staged: there are %s", rec.ID, fmt.Sprint(rec.Total), rec.Chunks, reply[1])
+		return nil, fmt.Errorf("commit batch %s: %d items in %d chunks are not what is staged: there are %s items", rec.ID, rec.Total, rec.Chunks, reply[1])
 	}
 	used, err := usedBy(reply)
 	if err != nil {
 		return nil, fmt.Errorf("commit batch %s: %w", rec.ID, err)
 	}
-	return used, nil
+	return used, b.settle(ctx, "committing", rec.Key)
 }
 
 // Discard implements batch.Store.

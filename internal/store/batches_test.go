@@ -2,12 +2,22 @@ package store_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/batch/batchtest"
+	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/store"
 	"github.com/gradus-ai/gradus/internal/store/storetest"
 )
@@ -33,4 +43,482 @@ func TestBatchesKeepThePromises(t *testing.T) {
 			})
 		})
 	}
+}
+
+// eachBatchStore runs a test on every store of batches; clients see what is
+// kept, whoever keeps it.
+func eachBatchStore(t *testing.T, test func(*testing.T, *store.Batches, *redis.Client)) {
+	for name, config := range batchBackends {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(t)
+			cfg.Prefix = storetest.Prefix(t)
+			b := open(t, cfg).Batches()
+			test(t, b, b.Client())
+		})
+	}
+}
+
+// submission is a batch of chunks of two items each.
+func submission(tenant, id string, chunks int) (batch.Batch, []batch.Chunk) {
+	rec := batch.Batch{Key: batch.Key{Tenant: tenant, ID: id}, Options: batch.Options{Judge: "lexical"}, Chunks: chunks, Total: 2 * chunks}
+	var list []batch.Chunk
+	for i := range chunks {
+		list = append(list, batch.Chunk{Index: i, Question: []byte(`{"q":"what was asked"}`), Items: []batch.Item{
+			{Index: 2 * i, ID: fmt.Sprint("first-", i), Answer: fmt.Sprint("secret words ", i)},
+			{Index: 2*i + 1, ID: fmt.Sprint("second-", i), Answer: strings.Repeat("secret words again ", 20)},
+		}})
+	}
+	return rec, list
+}
+
+// submit stages and commits.
+func submit(t tester, b *store.Batches, tenant, id string, chunks int) batch.Batch {
+	t.Helper()
+	rec, list := submission(tenant, id, chunks)
+	for _, c := range list {
+		require.NoError(t, b.Stage(context.Background(), rec.Key, c))
+	}
+	_, err := b.Commit(context.Background(), rec, nil, "")
+	require.NoError(t, err)
+	return rec
+}
+
+func take(t tester, b *store.Batches, rec batch.Batch, chunk int) *batch.Claim {
+	t.Helper()
+	states, err := b.Chunks(context.Background(), rec.Key)
+	require.NoError(t, err)
+	claim, err := b.Claim(context.Background(), states[chunk].Ref, "w")
+	require.NoError(t, err)
+	return claim
+}
+
+func resultOf(item batch.Item) batch.Result {
+	cost := .1 // no binary fraction
+	return batch.Result{Index: item.Index, ID: item.ID, Status: batch.RowGraded,
+		Grade: []byte(`{"secret": "words <b>" , "n":1.0}`), GradeID: "gr_secret",
+		Spent: judge.Usage{Calls: 1, PromptTokens: 10, CostUSD: &cost}}
+}
+
+func resultsOf(claim *batch.Claim) (results []batch.Result) {
+	for _, item := range claim.Chunk.Items {
+		results = append(results, resultOf(item))
+	}
+	return results
+}
+
+func TestWhatIsStagedExpiresAndWhatIsCommittedLasts(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, c *redis.Client) {
+		ctx := t.Context()
+		ttls := func() (all []time.Duration) {
+			for _, key := range c.Keys(ctx, b.Prefix()+"*acme:ba_*").Val() {
+				all = append(all, c.PTTL(ctx, key).Val())
+			}
+			return all
+		}
+		rec, chunks := submission("acme", "ba_1", 2)
+		for _, chunk := range chunks {
+			require.NoError(t, b.Stage(ctx, rec.Key, chunk))
+		}
+		require.Len(t, ttls(), 3)
+		for _, ttl := range ttls() {
+			require.InDelta(t, time.Hour, ttl, float64(time.Minute))
+		}
+		_, err := b.Commit(ctx, rec, nil, "")
+		require.NoError(t, err)
+		require.Len(t, ttls(), 4)
+		for _, ttl := range ttls() {
+			require.EqualValues(t, -1, ttl, "it lasts")
+		}
+		require.Error(t, b.Stage(ctx, rec.Key, chunks[0]), "a batch that is committed does not change")
+		for i := range chunks {
+			claim := take(t, b, rec, 0)
+			_, err := b.Complete(ctx, claim, resultsOf(claim), true)
+			require.NoError(t, err)
+			if i == 0 {
+				require.Len(t, ttls(), 4)
+			}
+		}
+		require.Len(t, ttls(), 2, "the answers are gone with the last result")
+		for _, ttl := range ttls() {
+			require.InDelta(t, 30*24*time.Hour, ttl, float64(time.Minute))
+		}
+	})
+}
+
+func TestAnswersGoWithTheirChunk(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, c *redis.Client) {
+		rec := submit(t, b, "acme", "ba_1", 2)
+		claim := take(t, b, rec, 0)
+		before := c.HLen(t.Context(), b.Prefix()+"input:acme:ba_1").Val()
+		_, err := b.Complete(t.Context(), claim, resultsOf(claim), true)
+		require.NoError(t, err)
+		require.Equal(t, before-1, c.HLen(t.Context(), b.Prefix()+"input:acme:ba_1").Val())
+		_, err = b.Cancel(t.Context(), rec.Key)
+		require.NoError(t, err)
+		require.Zero(t, c.Exists(t.Context(), b.Prefix()+"input:acme:ba_1", b.Prefix()+"chunks:acme:ba_1").Val())
+	})
+}
+
+func TestPurgeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, c *redis.Client) {
+		ctx := t.Context()
+		rec, chunks := submission("tenant:of 100%", "ba_purged", 3)
+		rec.Options.WebhookURL = "https://example.org/hook"
+		for _, chunk := range chunks {
+			require.NoError(t, b.Stage(ctx, rec.Key, chunk))
+		}
+		r := batch.Reservation{Tenant: rec.Tenant, Key: "a key that somebody chose", Token: "t"}
+		_, err := b.Reserve(ctx, r)
+		require.NoError(t, err)
+		_, err = b.Commit(ctx, rec, &r, "print")
+		require.NoError(t, err)
+		claim := take(t, b, rec, 0)
+		_, err = b.Complete(ctx, claim, resultsOf(claim), true)
+		require.NoError(t, err)
+		claim = take(t, b, rec, 0)
+		_, err = b.Complete(ctx, claim, resultsOf(claim)[:1], false)
+		require.NoError(t, err)
+		_, err = b.Cancel(ctx, rec.Key)
+		require.NoError(t, err)
+		require.NotEmpty(t, everything(t, c, b.Prefix()))
+		require.NoError(t, b.Purge(ctx, rec.Key))
+		for key, text := range everything(t, c, b.Prefix()) {
+			for _, trace := range []string{"purged", "tenant", "secret", "first-", "asked", "gr_", "somebody", "print"} {
+				require.NotContains(t, key+" "+text, trace)
+			}
+		}
+	})
+}
+
+// everything is all that is kept under a prefix, as far as it is text.
+func everything(t *testing.T, c *redis.Client, prefix string) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	ctx := t.Context()
+	for _, key := range c.Keys(ctx, prefix+"*").Val() {
+		switch kind := c.Type(ctx, key).Val(); kind {
+		case "hash":
+			all[key] = fmt.Sprint(c.HGetAll(ctx, key).Val())
+		case "zset":
+			all[key] = fmt.Sprint(c.ZRange(ctx, key, 0, -1).Val())
+		case "string":
+			all[key] = c.Get(ctx, key).Val()
+		default:
+			t.Fatalf("%s is a %s", key, kind)
+		}
+	}
+	return all
+}
+
+func TestNoTenantRunsIntoAnother(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, _ *redis.Client) {
+		ctx := t.Context()
+		one, two := submit(t, b, "a:b", "c", 1), submit(t, b, "a", "b:c", 1)
+		three := submit(t, b, "a%3Ab", "c", 1)
+		_, err := b.Cancel(ctx, two.Key)
+		require.NoError(t, err)
+		active, err := b.Active(ctx)
+		require.NoError(t, err)
+		require.Equal(t, []batch.Key{one.Key, three.Key}, active)
+	})
+}
+
+func TestFiftySubmissionsWithOneKeyMakeOneBatch(t *testing.T) {
+	t.Parallel()
+	cfg := onRedis(t)
+	cfg.Prefix = storetest.Prefix(t)
+	stores := []*store.Batches{open(t, cfg).Batches(), open(t, cfg).Batches()}
+	var made atomic.Int32
+	var winner atomic.Value
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			b, ctx := stores[i%2], t.Context()
+			r := batch.Reservation{Tenant: "acme", Key: "k", Token: fmt.Sprint("t", i)}
+			// A client that is told to wait tries again.
+			for {
+				used, err := b.Reserve(ctx, r)
+				if errors.Is(err, batch.ErrInProgress) {
+					continue
+				}
+				if !assert.NoError(t, err) || used != nil {
+					return
+				}
+				break
+			}
+			rec, chunks := submission("acme", fmt.Sprint("ba_", i), 1)
+			assert.NoError(t, b.Stage(ctx, rec.Key, chunks[0]))
+			used, err := b.Commit(ctx, rec, &r, "print")
+			assert.NoError(t, err)
+			if used == nil {
+				made.Add(1)
+				winner.Store(rec.ID)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 1, made.Load())
+	active, err := stores[0].Active(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []batch.Key{{Tenant: "acme", ID: winner.Load().(string)}}, active)
+	used, err := stores[1].Reserve(t.Context(), batch.Reservation{Tenant: "acme", Key: "k", Token: "later"})
+	require.NoError(t, err)
+	require.Equal(t, &batch.Used{Fingerprint: "print", BatchID: winner.Load().(string)}, used)
+}
+
+func TestDollarsAddUpWithoutTheErrorOfBinaryFractions(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, _ *redis.Client) {
+		rec := submit(t, b, "acme", "ba_1", 15)
+		var got batch.Batch
+		for range 15 {
+			claim := take(t, b, rec, 0)
+			p, err := b.Complete(t.Context(), claim, resultsOf(claim), true)
+			require.NoError(t, err)
+			got = p.Batch
+		}
+		require.Equal(t, 3.0, *got.Spent.CostUSD, "thirty dimes")
+	})
+}
+
+func TestAbsurdUsageDoesNotSpoilTheCounts(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, _ *redis.Client) {
+		rec := submit(t, b, "acme", "ba_1", 2)
+		for range 2 {
+			claim := take(t, b, rec, 0)
+			results := resultsOf(claim)
+			huge := 1e300
+			results[0].Spent = judge.Usage{Calls: -1, PromptTokens: 1<<63 - 1, CompletionTokens: -1 << 63, CostUSD: &huge}
+			results[1].Saved = judge.Usage{Calls: 1<<63 - 1}
+			_, err := b.Complete(t.Context(), claim, results, true)
+			require.NoError(t, err)
+		}
+		got, err := b.Get(t.Context(), rec.Key)
+		require.NoError(t, err)
+		require.Equal(t, batch.Completed, got.Status)
+		require.Equal(t, 4, got.Graded)
+		require.Nil(t, got.Spent.CostUSD, "what cannot be is not known")
+		require.GreaterOrEqual(t, got.Spent.PromptTokens, 0)
+	})
+}
+
+func TestDamagedRecordsAreErrorsAndNeverGrades(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, c *redis.Client) {
+		ctx := t.Context()
+		input, rows := b.Prefix()+"input:acme:", b.Prefix()+"rows:acme:"
+		for name, spoil := range map[string]func(id string){
+			"answers flipped":     func(id string) { flip(t, c, input+id, "0") },
+			"answers cut":         func(id string) { c.HSet(ctx, input+id, "0", "A12345678") },
+			"answers gone":        func(id string) { c.HDel(ctx, input+id, "0") },
+			"answers of another":  func(id string) { c.HSet(ctx, input+id, "0", c.HGet(ctx, input+id, "1").Val()) },
+			"answers of nobody":   func(id string) { c.HSet(ctx, input+id, "0", "\x00") },
+			"answers of tomorrow": func(id string) { c.HSet(ctx, input+id, "0", "Z"+c.HGet(ctx, input+id, "0").Val()[1:]) },
+			"a question flipped": func(id string) {
+				for field := range c.HGetAll(ctx, input+id).Val() {
+					if strings.HasPrefix(field, "q") {
+						flip(t, c, input+id, field)
+					}
+				}
+			},
+		} {
+			id := "ba_" + strings.ReplaceAll(name, " ", "_")
+			rec := submit(t, b, "acme", id, 2)
+			spoil(id)
+			claim := take(t, b, rec, 0)
+			require.Empty(t, claim.Chunk.Question, "%s: cannot be graded", name)
+			require.Equal(t, []batch.Item{{Index: 0, ID: "first-0"}, {Index: 1, ID: "second-0"}}, claim.Chunk.Items, name)
+			var failed []batch.Result
+			for _, item := range claim.Chunk.Items {
+				failed = append(failed, batch.Result{Index: item.Index, ID: item.ID, Status: batch.RowFailed, Reason: batch.ReasonInternal})
+			}
+			_, err := b.Complete(ctx, claim, failed, true)
+			require.NoError(t, err, "a batch can always be ended")
+		}
+
+		for name, spoil := range map[string]func(id string){
+			"a row flipped":    func(id string) { flip(t, c, rows+id, "1") },
+			"a row gone":       func(id string) { c.HDel(ctx, rows+id, "1") },
+			"a row of another": func(id string) { c.HSet(ctx, rows+id, "1", c.HGet(ctx, rows+id, "0").Val()) },
+			"a row of nobody":  func(id string) { c.HSet(ctx, rows+id, "1", "") },
+			"a row pending":    func(id string) { c.HSet(ctx, rows+id, "1", "-second-0") },
+		} {
+			id := "ba_" + strings.ReplaceAll(name, " ", "_")
+			rec := submit(t, b, "acme", id, 2)
+			for range 2 {
+				claim := take(t, b, rec, 0)
+				_, err := b.Complete(ctx, claim, resultsOf(claim), true)
+				require.NoError(t, err)
+			}
+			spoil(id)
+			var whole, damaged []int
+			for result, err := range b.Results(ctx, rec.Key, 0) {
+				if err != nil {
+					require.ErrorIs(t, err, store.ErrDamaged, name)
+					require.NotContains(t, err.Error(), "secret")
+					damaged = append(damaged, result.Index)
+					continue
+				}
+				whole = append(whole, result.Index)
+			}
+			require.Equal(t, []int{1}, damaged, name)
+			require.Equal(t, []int{0, 2, 3}, whole, "%s: the others can be read", name)
+		}
+
+		for name, spoil := range map[string]func(string){
+			"numbers":  func(key string) { c.HSet(ctx, key, "graded", "many") },
+			"options":  func(key string) { c.HSet(ctx, key, "options", "{secret") },
+			"no state": func(key string) { c.HDel(ctx, key, "status") },
+		} {
+			rec := submit(t, b, "acme", "ba_"+name, 1)
+			spoil(b.Prefix() + "batch:acme:" + rec.ID)
+			_, err := b.Get(ctx, rec.Key)
+			require.ErrorIs(t, err, store.ErrDamaged, name)
+			require.NotContains(t, err.Error(), "secret")
+		}
+		rec := submit(t, b, "acme", "ba_type", 1)
+		c.Set(ctx, b.Prefix()+"batch:acme:ba_type", "secret", 0)
+		_, err := b.Get(ctx, rec.Key)
+		require.ErrorIs(t, err, store.ErrUnavailable)
+		require.NotContains(t, err.Error(), "secret")
+		for _, line := range []string{"", "1 2 3", "1 0 2 0 0 0 - - q 0-1 more", strings.Repeat("x ", 10)} {
+			rec := submit(t, b, "acme", "ba_line"+fmt.Sprint(len(line)), 2)
+			c.HSet(ctx, b.Prefix()+"chunks:acme:"+rec.ID, "0", line)
+			states, err := b.Chunks(ctx, rec.Key)
+			require.NoError(t, err)
+			require.Len(t, states, 1, "the others go on")
+			_, err = b.Claim(ctx, batch.Ref{Key: rec.Key, Gen: 1}, "w")
+			require.ErrorIs(t, err, batch.ErrLost)
+		}
+	})
+}
+
+// flip changes the last byte of a field.
+func flip(t *testing.T, c *redis.Client, key, field string) {
+	t.Helper()
+	value := []byte(c.HGet(t.Context(), key, field).Val())
+	require.NotEmpty(t, value)
+	value[len(value)-1] ^= 1
+	require.NoError(t, c.HSet(t.Context(), key, field, value).Err())
+}
+
+func TestResultsOfOthersAreRefused(t *testing.T) {
+	t.Parallel()
+	eachBatchStore(t, func(t *testing.T, b *store.Batches, _ *redis.Client) {
+		rec := submit(t, b, "acme", "ba_1", 2)
+		one, two := take(t, b, rec, 0), take(t, b, rec, 1)
+		renamed := resultOf(one.Chunk.Items[0])
+		renamed.ID = "somebody"
+		for _, results := range [][]batch.Result{resultsOf(two), {resultOf(one.Chunk.Items[1]), renamed}, {resultOf(batch.Item{Index: 99})}} {
+			_, err := b.Complete(t.Context(), one, results, true)
+			require.Error(t, err)
+			require.NotErrorIs(t, err, batch.ErrLost)
+		}
+		got, err := b.Get(t.Context(), rec.Key)
+		require.NoError(t, err)
+		require.Zero(t, got.Graded, "all of it or nothing")
+		twice := append(resultsOf(one), resultsOf(one)...)
+		p, err := b.Complete(t.Context(), one, twice, true)
+		require.NoError(t, err)
+		require.Equal(t, 2, p.Batch.Graded)
+	})
+}
+
+func TestAChangeByAnotherProcessIsHeardOfAtOnce(t *testing.T) {
+	t.Parallel()
+	cfg := onRedis(t)
+	cfg.Prefix = storetest.Prefix(t)
+	mine, other := open(t, cfg).Batches(), open(t, cfg).Batches()
+	rec := submit(t, mine, "acme", "ba_1", 1)
+	var asked atomic.Int32
+	mine.AddHook(counting{&asked})
+	const watchers = 200
+	heard := make(chan time.Time, watchers)
+	version := int64(1)
+	for range watchers {
+		go func() {
+			for seen := version; ; {
+				got, err := mine.Changed(context.WithoutCancel(t.Context()), rec.Key, seen)
+				if err != nil || got.Status == batch.Cancelled {
+					assert.NoError(t, err)
+					heard <- time.Now()
+					return
+				}
+				seen = got.Version
+			}
+		}()
+	}
+	await(t, func() bool { return mine.Watching(rec.Key) == watchers }, "all watch")
+	asked.Store(0)
+	begun := time.Now()
+	for range 3 {
+		require.NoError(t, other.Pause(t.Context(), rec.Key, "x"))
+		require.NoError(t, other.Resume(t.Context(), rec.Key))
+	}
+	_, err := other.Cancel(t.Context(), rec.Key)
+	require.NoError(t, err)
+	changed := time.Now()
+	var last time.Time
+	for range watchers {
+		last = <-heard
+	}
+	require.Less(t, last.Sub(changed), 300*time.Millisecond+slack)
+	rounds := time.Since(begun)/(100*time.Millisecond) + 10
+	require.LessOrEqual(t, int(asked.Load()), 2*int(rounds)+7, "many who watch ask no more often")
+	await(t, func() bool { return mine.Watching(rec.Key) == 0 }, "nobody watches")
+	_, err = mine.Changed(t.Context(), batch.Key{Tenant: "acme", ID: "ba_none"}, 0)
+	require.ErrorIs(t, err, batch.ErrNotFound)
+}
+
+// slack is what a busy machine may add to a delay.
+const slack = time.Second
+
+// counting counts round trips.
+type counting struct{ n *atomic.Int32 }
+
+func (h counting) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { h.n.Add(1); return next(ctx, cmd) }
+}
+
+func (h counting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { h.n.Add(1); return next(ctx, cmds) }
+}
+
+func TestWatchingEndsWithTheStore(t *testing.T) {
+	t.Parallel()
+	s := open(t, store.Config{})
+	rec := submit(t, s.Batches(), "acme", "ba_1", 1)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Batches().Changed(context.WithoutCancel(t.Context()), rec.Key, 1)
+		ended <- err
+	}()
+	await(t, func() bool { return s.Batches().Watching(rec.Key) == 1 }, "it watches")
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, <-ended, store.ErrUnavailable)
+}
+
+func TestNothingOfAnAnswerIsLogged(t *testing.T) {
+	t.Parallel()
+	server := storetest.Start(t)
+	var log syncBuffer
+	b := open(t, store.Config{URL: server.URL(), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}).Batches()
+	rec := submit(t, b, "acme", "ba_1", 1)
+	c := server.Client(t)
+	flip(t, c, b.Prefix()+"input:acme:ba_1", "0")
+	claim := take(t, b, rec, 0)
+	require.Contains(t, log.String(), "damaged")
+	require.NoError(t, c.Set(t.Context(), b.Prefix()+"rows:acme:ba_1", "secret", 0).Err())
+	_, err := b.Complete(t.Context(), claim, resultsOf(claim), true)
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.NotContains(t, err.Error(), "secret")
+	require.NotContains(t, log.String(), "secret")
 }

@@ -88,7 +88,9 @@ func (b *Batches) hold(ctx context.Context, what string, c *batch.Claim, lease, 
 }
 
 // Complete implements batch.Store. Results of items that are not the claim's
-// are an error, and nothing is kept.
+// are an error, and nothing is kept. A crash of a Redis with appendfsync
+// everysec may take back the last results of a batch that runs, which are then
+// made anew; those of a batch that is over stay.
 func (b *Batches) Complete(ctx context.Context, c *batch.Claim, results []batch.Result, done bool) (*batch.Progress, error) {
 	args := []any{c.Ref.Chunk, c.Ref.Gen, c.Fence, bit(done), b.retention()}
 	for _, r := range results {
@@ -122,7 +124,10 @@ func (b *Batches) Complete(ctx context.Context, c *batch.Claim, results []batch.
 	if gen := numberOf(reply[0]); gen > 0 {
 		p.Again = &batch.Ref{Key: c.Ref.Key, Chunk: c.Ref.Chunk, Gen: gen}
 	}
-	return p, nil
+	if p.Finished {
+		err = b.settle(ctx, "completing", c.Ref.Key)
+	}
+	return p, err
 }
 
 // endFields are the fields that count the ends of items.

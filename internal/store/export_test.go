@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/grading"
 )
 
@@ -81,4 +82,23 @@ func (b *Batches) Pass(ctx context.Context, d time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// Client reaches what the batches are kept in.
+func (b *Batches) Client() *redis.Client { return b.store.main }
+
+// Prefix begins every key.
+func (b *Batches) Prefix() string { return string(b.store.keys) }
+
+// AddHook sees every command on batches.
+func (b *Batches) AddHook(h redis.Hook) { b.redis.AddHook(h) }
+
+// Watching counts who waits for a batch to change.
+func (b *Batches) Watching(key batch.Key) int {
+	b.watch.mu.Lock()
+	defer b.watch.mu.Unlock()
+	if at := b.watch.watched[key]; at != nil {
+		return at.waiting
+	}
+	return 0
 }

@@ -170,7 +170,7 @@ func TestGarbageOnTheEventChannelIsIgnored(t *testing.T) {
 	require.True(t, s.Live())
 }
 
-func TestEveryKeyExpiresButTheSecret(t *testing.T) {
+func TestEveryKeyExpiresButTheSecretAndTheLineage(t *testing.T) {
 	t.Parallel()
 	s, c, prefix := withoutMemory(t)
 	fetch(t, s, key("a"), makes(record(t, "made"), new(atomic.Int32)), "made", grading.Miss)
@@ -179,9 +179,10 @@ func TestEveryKeyExpiresButTheSecret(t *testing.T) {
 	s.Health(t.Context())
 	names, err := c.Keys(t.Context(), prefix+"*").Result()
 	require.NoError(t, err)
-	require.Len(t, names, 4, "grade, replies, secret and probe: %v", names)
+	require.Len(t, names, 5, "grade, replies, secret, lineage and probe: %v", names)
 	for _, name := range names {
-		require.Equal(t, strings.HasSuffix(name, "secret"), c.TTL(t.Context(), name).Val() == -1, name)
+		lasts := strings.HasSuffix(name, "secret") || strings.HasSuffix(name, "lineage")
+		require.Equal(t, lasts, c.TTL(t.Context(), name).Val() == -1, name)
 	}
 }
 

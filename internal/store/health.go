@@ -73,6 +73,7 @@ type Server struct {
 	SkewSeconds float64 `json:"skew_seconds"`
 	// Warnings say what should be changed, for a person.
 	Warnings []string `json:"warnings,omitempty"`
+	oom      bool     // it refused a write for want of memory
 }
 
 const (
@@ -82,6 +83,9 @@ const (
 	// full is the share of its memory at which a server that never evicts is
 	// close to refusing writes.
 	full = .8
+	// oldest is the first version of Redis that everything here is meant for;
+	// those before 5 refuse scripts that ask for the time and then write.
+	oldest = 6
 )
 
 // Health asks every Redis how it is, and writes to each: one whose disk is full
@@ -133,7 +137,7 @@ func (s *Store) examine(ctx context.Context, c *redis.Client, rawURL string, p p
 	clock := pipe.Time(ctx)
 	_, _ = pipe.Exec(ctx) // each command is looked at below
 	if err := write.Err(); err != nil {
-		out.Fault = explain(err)
+		out.Fault, out.oom = explain(err), redis.HasErrorPrefix(err, "OOM")
 		return out
 	}
 	out.Reachable = true
@@ -149,19 +153,21 @@ func (s *Store) examine(ctx context.Context, c *redis.Client, rawURL string, p p
 			out.warn("its clock differs from this machine's by %s: synchronise both", skew.Round(time.Second))
 		}
 	}
-	s.inspect(ctx, c, out)
+	run := s.inspect(ctx, c, out)
 	if p == lasting {
 		out.judge()
+		s.lineage.trace(ctx, s, c, run, out)
 	}
 	return out
 }
 
-// inspect fills in what the server says about itself.
-func (s *Store) inspect(ctx context.Context, c *redis.Client, out *Server) {
+// inspect fills in what the server says about itself, and returns which run of
+// the server it is; empty where it does not say.
+func (s *Store) inspect(ctx context.Context, c *redis.Client, out *Server) (run string) {
 	info, err := c.Info(ctx).Result()
 	if err != nil {
 		out.warn("it does not answer INFO (%s): whether it keeps every write is unknown", explain(err))
-		return
+		return ""
 	}
 	fields := make(map[string]string)
 	for line := range strings.Lines(info) {
@@ -196,6 +202,7 @@ func (s *Store) inspect(ctx context.Context, c *redis.Client, out *Server) {
 	if out.MaxBytes > 0 && out.Policy == "noeviction" && float64(out.UsedBytes) > full*float64(out.MaxBytes) {
 		out.warn("its memory is %d%% full", 100*out.UsedBytes/out.MaxBytes)
 	}
+	return fields["run_id"]
 }
 
 // configured is a setting of the server; empty where CONFIG is forbidden.
@@ -210,6 +217,10 @@ func configured(ctx context.Context, c *redis.Client, name string) string {
 // judge says whether the server keeps what it is given.
 func (s *Server) judge() {
 	s.Durable = true
+	major, _, _ := strings.Cut(s.Version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n < oldest {
+		s.warn("its version is older than %d: update it", oldest)
+	}
 	switch {
 	case s.AppendOnly == nil:
 		s.warn("whether it writes an append-only file is unknown: make sure that it does")

@@ -30,6 +30,7 @@ import (
 //	PREFIX batches            zset    the batches that are not over, by when they were made
 //	PREFIX notices            zset    the batches whose submitter is to be told, by when they ended
 //	PREFIX submission:TENANT:DIGEST  hash  who holds an idempotency key for a minute, or its batch for a day
+//	PREFIX lineage            string  made up by who comes first, to notice a Redis that came back empty; kept for good
 //	PREFIX lead:NAME          string  the process that leads; expires with its lease
 //	PREFIX probe:ORIGIN       string  written by Health; expires in seconds
 //	PREFIX events             channel what happened to which grade (events.go)
@@ -71,6 +72,16 @@ func (k keyspace) batch(key batch.Key) []string {
 		k.notices(),
 	}
 }
+
+// rowsOfAll is a pattern for the rows of every batch. The prefix is the caller's
+// and no pattern.
+func (k keyspace) rowsOfAll() string {
+	return globber.Replace(string(k)) + "rows:*"
+}
+
+var globber = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`)
+
+func (k keyspace) lineage() string { return string(k) + "lineage" }
 func (k keyspace) batches() string { return string(k) + "batches" }
 func (k keyspace) notices() string { return string(k) + "notices" }
 

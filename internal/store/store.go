@@ -1,4 +1,5 @@
-// Package store keeps grades, and computes each at most once at a time.
+// Package store keeps grades, computes each at most once at a time, and is the
+// record of batches.
 //
 // In front stands a memory cache bounded by bytes; behind it, where a Redis is
 // configured, stands that Redis, shared with other processes: a grade made by
@@ -11,6 +12,9 @@
 // short budget, a breaker skips it while it does not answer, and what it holds
 // is believed only when its checksum stands: anything else is a miss that gets
 // replaced.
+//
+// Batches are another matter: of them the Redis at Config.URL holds the only
+// record, and an operation that it did not do is an error (Batches).
 //
 // The package refuses to know what a grade means, how it is made and who asks
 // for it. It is the only one that speaks to Redis.
@@ -49,6 +53,9 @@ type Config struct {
 	// MemoryOnly starts no embedded Redis: for a command that grades and ends.
 	// It has no effect together with URL.
 	MemoryOnly bool
+	// AllowVolatile takes batches in although Redis would lose them: without an
+	// append-only file, or with an eviction policy.
+	AllowVolatile bool
 	// Prefix begins the name of every key and channel. Default "gradus:".
 	Prefix string
 	// Retention is how long a grade is kept after it was made. Default 30 days.
@@ -115,6 +122,7 @@ type Store struct {
 	shared   *redis.Client // where grades are shared; nil when nowhere
 	breaker  *breaker      // of shared
 	batches  *Batches      // nil with MemoryOnly
+	lineage  lineage       // of main
 	// live says that events of other processes are arriving, so that the
 	// memory cache can be believed without asking.
 	live atomic.Bool

@@ -278,6 +278,15 @@ func (b *tab) scheme(name string) {
 	})
 }
 
+// forget returns what the browser complained of, and takes it for expected.
+func (b *tab) forget() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	complaints := b.faults
+	b.faults = nil
+	return complaints
+}
+
 // Axe looks for what keeps people out. It is no part of the repository.
 const (
 	axeVersion = "4.14.1"
@@ -328,8 +337,15 @@ var axe = sync.OnceValues(func() (string, error) {
 	}
 })
 
+// What axe is to look for: everything it knows, or what the scheme of colours
+// alone decides.
+const (
+	everything = `"wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"`
+	colours    = `"color-contrast", "link-in-text-block"`
+)
+
 // accessible asserts that axe finds nothing serious in the page as it stands.
-func (b *tab) accessible(where string) {
+func (b *tab) accessible(where, rules string) {
 	b.Helper()
 	script, err := axe()
 	require.NoError(b, err)
@@ -337,7 +353,7 @@ func (b *tab) accessible(where string) {
 	found := eval[[]struct {
 		ID, Impact, Help string
 		Nodes            []struct{ HTML, FailureSummary string }
-	}](b, `axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => r.violations)`)
+	}](b, `axe.run(document, {resultTypes: ["violations"], runOnly: [`+rules+`]}).then(r => r.violations)`)
 	for _, v := range found {
 		if v.Impact != "serious" && v.Impact != "critical" {
 			continue

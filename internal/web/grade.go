@@ -27,6 +27,8 @@ type gradeSheet struct {
 	Legend []legend
 	Known  bool // the answer is known, so that evidence has a place
 
+	// Reader is true for somebody who reads another's answer: it comes first.
+	Reader   bool
 	FollowUp string
 	Sample   string
 	Judge    string
@@ -172,6 +174,9 @@ func (s *gradeSheet) criteria(g *api.Grade, answer []rune, before map[string]api
 		}
 		if slices.ContainsFunc(s.Answer, func(p piece) bool { return p.Depth > 1 }) {
 			s.Legend = append(s.Legend, legend{"open d2", "counts for several"})
+		}
+		if slices.ContainsFunc(s.Answer, func(p piece) bool { return p.Flags != "" }) {
+			s.Legend = append(s.Legend, legend{"flagged", "noticed, see above"})
 		}
 	}
 }

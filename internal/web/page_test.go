@@ -83,7 +83,7 @@ func weight(t *testing.T, base, path string) int {
 func TestPagesAreLight(t *testing.T) {
 	t.Parallel()
 	base := service(t)
-	for _, path := range []string{"/", questionPath} {
+	for _, path := range []string{"/", questionPath, "/batches", "/batches/ba_1"} {
 		bytes := weight(t, base, path)
 		t.Logf("%s weighs %d bytes", path, bytes)
 		require.Less(t, bytes, 50_000, path)
@@ -141,27 +141,52 @@ var everyPage = []struct {
 	{"home, tried", "/", func(b *tab) { b.until(`document.querySelector(".best b")`) }},
 	{"sign-in", "/session", nil},
 	{"lost", "/nothing", nil},
+	{"batches", "/batches", nil},
+	{"a checked file", "/batches", func(b *tab) {
+		b.drop("answers.csv", upload(4)+",,no id\n")
+		b.until(`document.querySelector("[data-checked]:not([hidden])")`)
+	}},
+	{"batch", "/batches/ba_test", func(b *tab) { b.until(`document.querySelector(".matrix tr[data-at]")`) }},
+	{"drawer", "/batches/ba_test", func(b *tab) {
+		b.until(`document.querySelector(".matrix tr[data-at]")`)
+		b.click(".matrix tr[data-at='1'] button")
+		b.until(`document.querySelector("dialog[open] [data-grade]")`)
+	}},
+	{"no such batch", "/batches/ba_none", func(b *tab) { b.until(`!document.querySelector("[data-state]").innerText.includes("Reading")`) }},
+}
+
+// withBatch is a service that has graded a batch.
+func withBatch(t *testing.T) string {
+	t.Helper()
+	base, clerk := slowly(t, service(t))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/batches", strings.NewReader(upload(30)))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "text/csv")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	clerk.work(30)
+	return base
 }
 
 func TestPagesKeepNobodyOut(t *testing.T) {
 	t.Parallel()
-	b := newTab(t, service(t))
+	b := newTab(t, withBatch(t))
 	for _, p := range everyPage {
 		b.scheme("light")
 		b.visit(p.path)
 		if p.prepare != nil {
 			p.prepare(b)
 		}
-		for _, scheme := range []string{"light", "dark"} {
-			b.scheme(scheme)
-			b.accessible(p.name + ", " + scheme)
-		}
+		b.accessible(p.name, everything)
+		b.scheme("dark")
+		b.accessible(p.name+" in the dark", colours)
 	}
 }
 
 func TestPagesFitNarrowScreens(t *testing.T) {
 	t.Parallel()
-	b := newTab(t, service(t))
+	b := newTab(t, withBatch(t))
 	b.size(320, 640)
 	for _, p := range everyPage {
 		b.visit(p.path)
@@ -176,7 +201,7 @@ func TestPagesFitNarrowScreens(t *testing.T) {
 
 func TestPagesDoNotJump(t *testing.T) {
 	t.Parallel()
-	b := newTab(t, service(t))
+	b := newTab(t, withBatch(t))
 	for _, p := range everyPage {
 		b.visit(p.path)
 		if p.prepare != nil {

@@ -228,6 +228,23 @@ func (p *Page) showQuestion(w http.ResponseWriter, r *http.Request, status int, 
 // before it and the answer.
 const maxView = 2 << 20
 
+// Most of what a grade to show may hold. Cutting up an answer takes time that
+// grows with the square of its passages, and no grade of the service has as many.
+const (
+	maxShown    = 100 // criteria, strengths, fixes, flags
+	maxPassages = 500 // pieces of evidence and flagged spans, of all criteria
+)
+
+// tooMuch reports whether a grade holds more than any grade of the service.
+func tooMuch(g *api.Grade) bool {
+	passages := len(g.Integrity.Spans)
+	for _, c := range g.Criteria {
+		passages += len(c.Evidence)
+	}
+	most := max(len(g.Criteria), len(g.Feedback.Strengths), len(g.Feedback.Improvements), len(g.Integrity.Flags), len(g.Review.Reasons))
+	return passages > maxPassages || most > maxShown
+}
+
 // viewRequest is a grade that somebody has and wants to see.
 type viewRequest struct {
 	Grade    api.Grade  `json:"grade"`
@@ -235,6 +252,8 @@ type viewRequest struct {
 	// Answer is nil where it is not known.
 	Answer *string `json:"answer"`
 	Sample bool    `json:"sample"`
+	// Reader is true for somebody who reads another's answer.
+	Reader bool `json:"reader"`
 }
 
 // view answers POST /view: it shows a grade that the caller brings along, so
@@ -245,11 +264,15 @@ func (p *Page) view(w http.ResponseWriter, r *http.Request) error {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxView)).Decode(&v); err != nil {
 		return problemOf(api.MalformedBody, "The grade to show cannot be read.")
 	}
+	if tooMuch(&v.Grade) || (v.Previous != nil && tooMuch(v.Previous)) {
+		return problemOf(api.InvalidRequest, "The grade to show holds more than a grade does.")
+	}
 	answer := ""
 	if v.Answer != nil {
 		answer = *v.Answer
 	}
 	s := show(&v.Grade, answer, v.Answer != nil, v.Previous)
+	s.Reader = v.Reader
 	if v.Sample {
 		client, err := p.client(r)
 		if err != nil {

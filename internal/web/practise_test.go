@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -177,11 +178,11 @@ func TestPractiseWithoutJavaScript(t *testing.T) {
 	kept, err := chromedp.Run(b.ctx, chromedp.Value(chromedp.CSS("#answer")))
 	require.NoError(t, err)
 	require.Contains(t, kept, "a runbook", "the draft is still there")
-	require.Equal(t, 0, len(b.scripts()), "no script ran, so none was needed")
+	require.Empty(t, b.calls(), "no script called the service")
 }
 
-// scripts are the modules that were loaded.
-func (b *tab) scripts() []string {
+// calls are the requests that scripts sent to the service.
+func (b *tab) calls() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []string
@@ -236,6 +237,21 @@ func TestHostileAnswersStayText(t *testing.T) {
 	b.until(`document.querySelector("[data-grade]")`)
 	require.Zero(t, foreign())
 	require.Equal(t, 2, b.count("[data-answer] mark"), "one for the flag and one for the rest")
+}
+
+// The tests above count on the browser to complain.
+func TestBrowserComplainsOfWhatThePolicyForbids(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, service(t))
+	b.visit("/session")
+	for name, forbidden := range map[string]string{
+		"a style":  `document.head.append(Object.assign(document.createElement("style"), {textContent: "*{}"}))`,
+		"a script": `document.createElement("b").setAttribute("onclick", "1")`,
+		"markup":   `document.body.innerHTML = "<b>x</b>"`,
+	} {
+		eval[bool](b, "(() => { try { "+forbidden+" } catch { return true; } return true; })()")
+		require.Eventually(t, func() bool { return len(b.forget()) > 0 }, within, 10*time.Millisecond, name)
+	}
 }
 
 func TestSignInWithAKey(t *testing.T) {

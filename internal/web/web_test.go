@@ -168,3 +168,12 @@ func TestChangesAreWorded(t *testing.T) {
 		require.Equal(t, want, *changed(by))
 	}
 }
+
+func TestGradesToShowAreOfAGradesSize(t *testing.T) {
+	t.Parallel()
+	quotes := func(n int) []api.CriterionGrade { return []api.CriterionGrade{{Evidence: make([]api.Quote, n)}} }
+	require.False(t, tooMuch(&api.Grade{Criteria: quotes(maxPassages)}))
+	require.True(t, tooMuch(&api.Grade{Criteria: quotes(maxPassages), Integrity: api.Integrity{Spans: make([]api.Span, 1)}}))
+	require.True(t, tooMuch(&api.Grade{Criteria: make([]api.CriterionGrade, maxShown+1)}))
+	require.True(t, tooMuch(&api.Grade{Review: api.Review{Reasons: make([]string, maxShown+1)}}))
+}

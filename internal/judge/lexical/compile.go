@@ -15,6 +15,7 @@ type compiled struct {
 	question  *rubric.Question
 	reference *evidence.Reference
 	vocab     *vocabulary
+	order     *order
 	phrasings []phrasing
 	// holders are the phrasings that contain each term.
 	holders  [][]int32
@@ -57,6 +58,7 @@ func compile(q *rubric.Question) *compiled {
 			Question: q.Text, Guidance: q.Guidance, Sample: q.SampleAnswer,
 		}),
 		vocab: newVocabulary(&theBank().stats),
+		order: newOrder(),
 	}
 	asked, sample := text.Parse(q.Text), text.Parse(q.SampleAnswer)
 	for i := range asked.Tokens {
@@ -77,8 +79,9 @@ func compile(q *rubric.Question) *compiled {
 	for i := range q.Criteria {
 		drafts[i] = draftsOf(&q.Criteria[i])
 		docs := make([]*text.Doc, 0, len(drafts[i]))
-		for j := range drafts[i] {
-			docs = append(docs, drafts[i][j].doc)
+		for j, d := range drafts[i] {
+			docs = append(docs, d.doc)
+			c.order.add(d.doc.Tokens, j == 0)
 		}
 		c.vocab.observe(docs...)
 		c.criteria = append(c.criteria, criterion{Criterion: &q.Criteria[i]})
@@ -175,6 +178,8 @@ var rubricWords = func() map[string]bool {
 // phrase adds the phrasings of one criterion.
 func (c *compiled) phrase(of int32, drafts []draft) {
 	first := len(c.phrasings)
+	// With a sample answer for measure, many phrasings are many ways to say it.
+	many := c.criteria[of].many || len(drafts) >= manyPhrasings && c.sampleWords > 0
 	var us []unit
 	for _, d := range drafts {
 		marks := negations(nil, d.doc)
@@ -183,13 +188,20 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			ph.reach = n
 		}
 		us = units(us[:0], d.doc, d.first, d.last)
-		if len(us) == 0 {
-			for i := d.first; i < d.last; i++ { // only function words: they must do
-				us = append(us, unit{key: d.doc.Tokens[i].Stem, class: text.Function, token: i, tokens: 1})
-			}
-		}
+		saying := slices.ContainsFunc(us, func(u unit) bool { return u.class != text.Function })
 		for _, u := range us {
 			if u.inside {
+				continue
+			}
+			// Where there are only function words, they must do.
+			if u.class == text.Function && saying {
+				if many {
+					continue
+				}
+				if id := c.vocab.add(u.key, functionWeight, 0, nil); !slices.Contains(ph.links, id) {
+					ph.links = append(ph.links, id)
+					ph.linked += functionWeight
+				}
 				continue
 			}
 			w, most := 0.0, 0.0
@@ -204,16 +216,18 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 			if w == 0 {
 				w = 1
 			}
-			id := c.vocab.add(u.key, w, u.classes)
+			id := c.vocab.add(u.key, w, float64(len(u.key)), u.classes)
+			if !many {
+				c.vocab.admitSynonyms(id)
+			}
 			w = c.vocab.terms[id].weight
 			if d.statement && rubricWords[u.key] {
 				w *= rubricShare
 			}
-			negated := marks[u.token]
-			if i := slices.IndexFunc(ph.terms, func(x weighted) bool { return x.term == id }); i >= 0 {
+			if slices.ContainsFunc(ph.terms, func(x weighted) bool { return x.term == id }) {
 				continue
 			}
-			ph.terms = append(ph.terms, weighted{term: id, weight: w, negated: negated})
+			ph.terms = append(ph.terms, weighted{term: id, weight: w, negated: marks[u.token]})
 		}
 		c.phrasings = append(c.phrasings, ph)
 	}
@@ -235,7 +249,7 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 		totals = append(totals, ph.total)
 	}
 	// Few words are matched by chance more easily than many.
-	if len(drafts) >= manyPhrasings && c.sampleWords > 0 {
+	if many && !c.criteria[of].many {
 		c.criteria[of].many = true
 		typical := median(totals)
 		for p := first; p < len(c.phrasings); p++ {

@@ -31,7 +31,7 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 			cr.value = min(cr.value, brief)
 		}
 		if m.denied >= deniedShare && m.denied >= m.agreed {
-			cr.contradicted = cr.value > 0 && c.Kind != rubric.Pitfall
+			cr.contradicted = c.Kind != rubric.Pitfall
 			cr.value = 0
 		}
 		if c.Signal == "" && c.Kind != rubric.Pitfall {

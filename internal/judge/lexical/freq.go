@@ -35,6 +35,12 @@ var frequencies = sync.OnceValue(func() *freqTable {
 
 // zipf returns the Zipf value of a stem, about 0 to 8.
 func (t *freqTable) zipf(stem string) float64 {
+	value, _ := t.find(stem)
+	return value
+}
+
+// find returns the Zipf value of a stem and whether it is in the table.
+func (t *freqTable) find(stem string) (float64, bool) {
 	low, high := 0, len(t.lines)
 	for low < high {
 		mid := (low + high) / 2
@@ -46,12 +52,12 @@ func (t *freqTable) zipf(stem string) float64 {
 			for _, digit := range line[space+1 : strings.IndexByte(line, '\n')] {
 				value = value*10 + int(digit-'0')
 			}
-			return float64(value) / 10
+			return float64(value) / 10, true
 		case c < 0:
 			low = mid + 1
 		default:
 			high = mid
 		}
 	}
-	return unknownZipf
+	return unknownZipf, false
 }

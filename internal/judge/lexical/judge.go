@@ -11,7 +11,7 @@ import (
 )
 
 // algorithmVersion changes with anything in the code that can change a verdict.
-const algorithmVersion = 1
+const algorithmVersion = 2
 
 // mostConfident bounds the confidence of a judge that reads words only.
 const mostConfident = 0.7
@@ -32,7 +32,7 @@ func (*Judge) Name() string { return "lexical" }
 
 // Fingerprint names the versions of the algorithm and of its resources.
 func (*Judge) Fingerprint() string {
-	return fmt.Sprintf("lexical-%d %s %s %s", algorithmVersion, bankVersion, freqVersion, lexiconVersion)
+	return fmt.Sprintf("lexical-%d %s %s %s %s", algorithmVersion, bankVersion, freqVersion, lexiconVersion, synonymVersion)
 }
 
 // PromptDigest is empty: there is no prompt.
@@ -69,7 +69,7 @@ func (q *compiled) findings(r *evidence.Reading) []judge.Finding {
 	s.read(q, doc, q.readable(r))
 	s.score(q, len(s.rows), true)
 	for i, cr := range q.credits(s, doc) {
-		out[i] = q.finding(s, doc, i, cr)
+		out[i] = q.finding(s, r, i, cr)
 		if q.criteria[i].wordless { // nothing to look for is nobody's fault but the question's
 			out[i] = judge.Finding{CriterionID: q.criteria[i].ID, Verdict: judge.CannotAssess}
 		}

@@ -308,3 +308,38 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+func TestSynonymsAndFunctionWordsCountWherePhrasingsAreFew(t *testing.T) {
+	t.Parallel()
+	q := inline(t, "What did the crew do?", "They started the pump before they closed the big gate")
+	match := func(answer string) int { return finding(t, q, "c1", answer).Credit }
+	require.Greater(t, match("They commenced the pump."), match("They painted the pump."))
+	require.Greater(t, match("The large gate."), match("The wooden gate."))
+	require.Greater(t, match("They started it before they closed it."), match("He started, she closed."))
+}
+
+func TestAsidesEarnNothing(t *testing.T) {
+	t.Parallel()
+	q := inline(t, "What makes bread rise?", "Yeast eats the sugar in the dough and gives off gas, whose bubbles lift the bread in a warm place")
+	answer := "Yeast eats sugar and makes gas."
+	aside := " It is a warm subject for many. Every place has a view of its own. People give much thought to it."
+	require.Equal(t, finding(t, q, "c1", answer).Credit, finding(t, q, "c1", answer+aside).Credit)
+}
+
+func TestAPartThatIsDeniedCostsCredit(t *testing.T) {
+	t.Parallel()
+	q := inline(t, "Why is the lamp dark?", "The lamp has no power because the wire between the switch and the fuse is broken")
+	said := finding(t, q, "c1", "The wire is broken.")
+	denied := finding(t, q, "c1", "The wire is not broken.")
+	require.True(t, said.Verdict.Credited())
+	require.Less(t, denied.Credit, said.Credit)
+}
+
+func TestTheQuestionSaidAgainIsMissed(t *testing.T) {
+	t.Parallel()
+	q := inline(t, "What was the reason for the delay of the morning train?", "The reason for the delay of the train was snow")
+	f := finding(t, q, "c1", "The reason for the delay of the morning train was weather.")
+	require.Equal(t, judge.Missed, f.Verdict)
+	require.Empty(t, f.Evidence)
+	require.NotEmpty(t, f.Comment)
+}

@@ -17,12 +17,16 @@ const (
 )
 
 // finding writes the verdict on one criterion with what proves it.
-func (q *compiled) finding(s *scratch, doc *text.Doc, i int, cr credit) judge.Finding {
+func (q *compiled) finding(s *scratch, r *evidence.Reading, i int, cr credit) judge.Finding {
 	c := &q.criteria[i]
 	f := judge.Finding{CriterionID: c.ID, Confidence: confidence(c, cr)}
 	f.Verdict, f.Credit = verdict(cr)
 	if f.Verdict != judge.Missed {
-		f.Evidence = q.quotes(s, doc, &s.matches[i], cr.sign)
+		// A quote that repeats the question proves nothing. Grading would not
+		// know what to make of a criterion without one; this judge does.
+		f.Evidence = slices.DeleteFunc(q.quotes(s, r.Answer.Doc(), &s.matches[i], cr.sign), func(x evidence.Quote) bool {
+			return !r.Counts(x)
+		})
 		if len(f.Evidence) == 0 {
 			f.Verdict, f.Credit = judge.Missed, 0
 		}

@@ -10,7 +10,8 @@ import (
 const announced = 12
 
 // readable says which sentences of an answer are read: not lists of words, not
-// orders to the grader, not the question over again, nothing said before.
+// the rubric's words in no order, not orders to the grader, not the question
+// over again, nothing said before.
 func (q *compiled) readable(r *evidence.Reading) []bool {
 	stuffed, echoed := r.Answer.StuffedSentences(), q.reference.EchoedSentences(r.Answer)
 	doc := r.Answer.Doc()
@@ -19,7 +20,7 @@ func (q *compiled) readable(r *evidence.Reading) []bool {
 	for i := range doc.Sentences {
 		words := doc.Words(i)
 		same := text.RunHash(words)
-		keep[i] = !stuffed[i] && !echoed[i] && !said[same] && !announces(words) && !hidden(r.Integrity, doc.Sentences[i])
+		keep[i] = !stuffed[i] && !echoed[i] && !said[same] && !announces(words) && !q.order.jumbled(doc, i) && !hidden(r.Integrity, doc.Sentences[i])
 		said[same] = true
 	}
 	return keep

@@ -146,6 +146,9 @@ func (s *scratch) sentence(q *compiled, doc *text.Doc, i int) {
 			continue
 		}
 		w.seen = at + 1
+		if u.class == text.Function {
+			continue
+		}
 		if u.tokens == 1 { // the words within an entry count, not the entry
 			r.weight += w.weight
 			r.size += w.size
@@ -167,7 +170,12 @@ func (s *scratch) intern(q *compiled, u *unit) int32 {
 	ids[u.key] = id
 	first := len(s.hits)
 	s.hits = q.vocab.resemble(s.hits, u)
-	w := word{size: float64(len(u.key)), hits: s.hits[first:len(s.hits):len(s.hits)]}
+	w := word{hits: s.hits[first:len(s.hits):len(s.hits)]}
+	if u.class == text.Function {
+		s.words = append(s.words, w)
+		return id
+	}
+	w.size = float64(len(u.key))
 	if t, ok := q.vocab.byKey[u.key]; ok {
 		w.weight = q.vocab.terms[t].weight
 	} else {

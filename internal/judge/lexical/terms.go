@@ -28,6 +28,8 @@ type vocabulary struct {
 	sets    []uint64
 	byKey   map[string]int32
 	byClass map[int32][]int32
+	// bySynonyms are the terms in each class of synonyms.
+	bySynonyms map[int32][]int32
 	// demoted are the stems of the question's own text.
 	demoted map[string]bool
 	// df counts the question's own texts that contain a stem; docs is their
@@ -40,7 +42,7 @@ type vocabulary struct {
 
 func newVocabulary(stats *bankStats) *vocabulary {
 	return &vocabulary{
-		byKey: map[string]int32{}, byClass: map[int32][]int32{},
+		byKey: map[string]int32{}, byClass: map[int32][]int32{}, bySynonyms: map[int32][]int32{},
 		demoted: map[string]bool{}, df: map[string]int{}, stats: stats,
 	}
 }
@@ -79,18 +81,27 @@ func (v *vocabulary) weight(stem string, class text.Class) float64 {
 }
 
 // add returns the number of a term, new or known.
-func (v *vocabulary) add(key string, weight float64, classes []int32) int32 {
+func (v *vocabulary) add(key string, weight, size float64, classes []int32) int32 {
 	if id, ok := v.byKey[key]; ok {
 		return id
 	}
 	id := int32(len(v.terms))
 	v.byKey[key] = id
-	v.terms = append(v.terms, term{key: key, weight: weight, size: float64(len(key)), spell: newSpelling(key), particular: specific(key)})
+	v.terms = append(v.terms, term{key: key, weight: weight, size: size, spell: newSpelling(key), particular: specific(key)})
 	v.sets = append(v.sets, v.terms[id].spell.set)
 	for _, c := range classes {
 		v.byClass[c] = append(v.byClass[c], id)
 	}
 	return id
+}
+
+// admitSynonyms lets synonyms of a term match it.
+func (v *vocabulary) admitSynonyms(id int32) {
+	for _, c := range synonyms()[v.terms[id].key] {
+		if !slices.Contains(v.bySynonyms[c], id) {
+			v.bySynonyms[c] = append(v.bySynonyms[c], id)
+		}
+	}
 }
 
 // hit says that a word of the answer resembles a term. An opposite resembles
@@ -122,12 +133,21 @@ func (v *vocabulary) resemble(hits []hit, u *unit) []hit {
 	if u.class == text.Number {
 		return hits
 	}
+	if u.class != text.Function {
+		for _, c := range synonyms()[stem] {
+			for _, t := range v.bySynonyms[c] {
+				if !found || t != exact {
+					hits = addHit(hits, first, hit{term: t, sim: synonym})
+				}
+			}
+		}
+	}
 	for _, o := range concepts().forms[stem] {
 		if t, ok := v.byKey[o]; ok {
 			hits = addHit(hits, first, hit{term: t, sim: sameWord})
 		}
 	}
-	if len(stem) < minLetters {
+	if len(stem) < minLetters || u.class == text.Function {
 		return hits
 	}
 	for _, o := range concepts().opposites[stem] {
@@ -188,7 +208,7 @@ type unit struct {
 	inside bool
 }
 
-// units lists the content words and entries of the tokens [first, last).
+// units lists the words and entries of the tokens [first, last).
 func units(out []unit, doc *text.Doc, first, last int) []unit {
 	lex := concepts()
 	until := first // end of the entry reached
@@ -200,11 +220,8 @@ func units(out []unit, doc *text.Doc, first, last int) []unit {
 				until = i + len(e.stems)
 			}
 		}
-		if t.Class == text.Function {
-			continue
-		}
 		u := unit{key: t.Stem, class: t.Class, token: i, tokens: 1, inside: i < until}
-		if !u.inside {
+		if !u.inside && t.Class != text.Function {
 			u.classes = lex.classes[t.Stem]
 		}
 		out = append(out, u)

@@ -16,6 +16,9 @@ const (
 	// givenShare is what is left of the weight of a word of the question: to say
 	// what was asked proves little.
 	givenShare = 0.25
+	// functionWeight is the weight of a function word of a criterion that has few
+	// phrasings: "before", "than" and "if" say something there.
+	functionWeight = 0.2
 	// rubricShare is what is left of the weight of a word with which rubrics
 	// speak about answers, in a statement.
 	rubricShare = 0.2
@@ -30,6 +33,7 @@ const (
 const (
 	sameWord = 0.95 // irregular forms of one word
 	oneTypo  = 0.9  // one edit apart
+	synonym  = 0.8  // the same in a usual sense
 	// samePrefix is the most for words that share their beginning.
 	samePrefix = 0.85
 	// opposed is how well an opposite says the contrary.
@@ -52,6 +56,11 @@ const (
 	// manyPhrasings or more.
 	nextShare     = 0.5
 	manyPhrasings = 4
+	// aside is the weight up to which a sentence that shares words with a phrasing
+	// is beside the point: an ordinary word weighs less, two of them more.
+	aside = 1.9
+	// deniedCost is what it costs to say the opposite of a part of a phrasing.
+	deniedCost = 0.4
 	// deniedShare is the share of a phrasing from which to say the opposite
 	// contradicts the criterion.
 	deniedShare = 0.4

@@ -6,6 +6,10 @@ import "math"
 type phrasing struct {
 	criterion int32
 	terms     []weighted
+	// links are the numbers of the terms that are function words, where they
+	// count, and linked is their weight together.
+	links  []int32
+	linked float64
 	// total is what the weights of the terms are held against: their sum, or
 	// that of a typical phrasing of the criterion if it is more.
 	total float64
@@ -65,7 +69,7 @@ func (s *scratch) score(q *compiled, n int, withAligned bool) {
 			widen(s.nowDenied, s.denied[(last-1)*terms:])
 			weight += s.rows[last-1].weight
 			size += s.rows[last-1].size
-			s.window(q, first, last, weight, size, withAligned)
+			s.window(q, first, last, n, weight, size, withAligned)
 		}
 	}
 	s.blend(q)
@@ -83,11 +87,16 @@ func widen(values, more []float64) {
 }
 
 // window holds the rows [first, last) against every phrasing.
-func (s *scratch) window(q *compiled, first, last int, weight, size float64, withAligned bool) {
+func (s *scratch) window(q *compiled, first, last, n int, weight, size float64, withAligned bool) {
 	phrasings := len(q.phrasings)
 	for p := range q.phrasings {
 		ph := &q.phrasings[p]
 		if last-first > ph.reach || ph.aligned && !withAligned {
+			continue
+		}
+		// A window that begins or ends beside the point is a shorter window.
+		if last-first > 1 && !q.criteria[ph.criterion].many &&
+			min(s.explained[first*phrasings+p], s.explained[(last-1)*phrasings+p]) < aside {
 			continue
 		}
 		explained := 0.0
@@ -97,7 +106,7 @@ func (s *scratch) window(q *compiled, first, last int, weight, size float64, wit
 		if explained == 0 {
 			continue
 		}
-		s.consider(q, int32(p), first, last, min(explained/max(weight, explained), 1), size)
+		s.consider(q, int32(p), first, last, n, min(explained/max(weight, explained), 1), size)
 	}
 }
 
@@ -105,7 +114,7 @@ func (s *scratch) window(q *compiled, first, last int, weight, size float64, wit
 // says (recall), how much of the window the phrasing holds (precision, in F2),
 // and how many letters they share (cosine); and how much of the phrasing is
 // said anywhere in the answer.
-func (s *scratch) consider(q *compiled, p int32, first, last int, precision, size float64) {
+func (s *scratch) consider(q *compiled, p int32, first, last, n int, precision, size float64) {
 	ph := &q.phrasings[p]
 	var agreed, denied, common, anywhere float64
 	for i := range ph.terms {
@@ -122,7 +131,13 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precision, siz
 		common += same * q.vocab.terms[t.term].size
 		anywhere += t.weight * max(s.allSaid[t.term], s.allDenied[t.term])
 	}
+	if !q.criteria[ph.criterion].many {
+		anywhere = s.anywhere(q, p, first, last, n)
+	}
 	recall := (agreed + denied) / ph.total
+	if ph.linked > 0 {
+		recall = (recall*ph.total + s.linked(q, p, first, last)) / (ph.total + ph.linked)
+	}
 	score := recallShare * recall
 	if recall > 0 {
 		score += fShare * 5 * precision * recall / (4*precision + recall)
@@ -131,12 +146,48 @@ func (s *scratch) consider(q *compiled, p int32, first, last int, precision, siz
 		score += cosineShare * min(common/math.Sqrt(size*ph.size), 1)
 	}
 	score = windowShare*score + (1-windowShare)*anywhere/ph.total
+	if !q.criteria[ph.criterion].many {
+		score -= deniedCost * denied / ph.total
+	}
 	if score > s.best[p] {
 		s.best[p], s.firsts[p], s.lasts[p] = score, first, last
 	}
 	if m := &s.matches[ph.criterion]; score > m.top {
 		*m = match{phrasing: p, next: -1, top: score, agreed: agreed / ph.total, denied: denied / ph.total}
 	}
+}
+
+// anywhere is the weight of the terms of a phrasing that are said in a window or
+// in other rows that speak to it.
+func (s *scratch) anywhere(q *compiled, p int32, first, last, n int) float64 {
+	sum := 0.0
+	for _, t := range q.phrasings[p].terms {
+		best := 0.0
+		for r := range n {
+			if r >= first && r < last || s.explained[r*len(q.phrasings)+int(p)] >= aside {
+				at := r*len(q.vocab.terms) + int(t.term)
+				best = max(best, s.said[at], s.denied[at])
+			}
+		}
+		sum += t.weight * best
+	}
+	return sum
+}
+
+// linked is the weight of the function words of a phrasing in those rows of a
+// window that say something of it besides.
+func (s *scratch) linked(q *compiled, p int32, first, last int) float64 {
+	said := 0
+	for _, t := range q.phrasings[p].links {
+		for r := first; r < last; r++ {
+			at := r*len(q.vocab.terms) + int(t)
+			if s.explained[r*len(q.phrasings)+int(p)] > 0 && s.said[at]+s.denied[at] > 0 {
+				said++
+				break
+			}
+		}
+	}
+	return functionWeight * float64(said)
 }
 
 // blend finds the second best phrasing of each criterion. Where there are many,

@@ -50,7 +50,7 @@ func TestTheSieveLosesNoLikeness(t *testing.T) {
 		v := newVocabulary(&bankStats{df: map[string]int{}})
 		words := rapid.SliceOfNDistinct(letter, 1, 20, rapid.ID[string]).Draw(t, "terms")
 		for _, w := range words {
-			v.add(w, 1, nil)
+			v.add(w, 1, 1, nil)
 		}
 		stem := letter.Draw(t, "word")
 		got := map[int32]float64{}

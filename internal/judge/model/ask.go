@@ -25,6 +25,9 @@ const (
 const (
 	roomBase         = 1024
 	roomPerCriterion = 128
+	// roomToRepair is what a repair turn has besides: whoever has answered once
+	// is known to need no more than so much, or twice what that took.
+	roomToRepair = 256
 )
 
 // A whole reply has fewer code points than this, with three quotes and a
@@ -47,7 +50,8 @@ func runsAway(text string, n int) bool {
 }
 
 // ask puts one request and reads the reply about n criteria. A reply cut short
-// is asked for once more with twice the room, unless it runs away; one that cannot be read gets one
+// is asked for once more with twice the room, unless it runs away, or is a
+// repair and so has had that; one that cannot be read gets one
 // repair turn. What is still unusable then comes back as a reason; an error
 // means that the model could not be asked.
 func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, answer string) (readings []reading, reason string, err error) {
@@ -62,7 +66,7 @@ func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, an
 		switch {
 		case reply.Refused:
 			return nil, Refused, nil
-		case reply.Truncated && (longer || runsAway(reply.Text, n)):
+		case reply.Truncated && (longer || repaired || runsAway(reply.Text, n)):
 			return nil, ReplyTruncated, nil
 		case reply.Truncated:
 			longer = true
@@ -77,6 +81,7 @@ func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, an
 			return nil, ReplyUnreadable, nil
 		}
 		repaired = true
+		req.MaxTokens = min(req.MaxTokens, max(roomToRepair+roomPerCriterion*n, 2*reply.Usage.CompletionTokens))
 		turns, err := j.cfg.Prompts.Repair(reply.Text, fault.Error())
 		if err != nil {
 			return nil, "", err

@@ -55,7 +55,17 @@ func TestAFormSentBackAsItIsIsNoVerdict(t *testing.T) {
 		require.Equal(t, judge.CannotAssess, f.Verdict)
 	}
 	require.Equal(t, []string{model.ReplyUnreadable}, got.Doubts)
-	require.Contains(t, server.Requests()[1].Last(), "repeats the form instead of filling it in")
+	asked := server.Requests()
+	require.Contains(t, asked[1].Last(), "repeats the form instead of filling it in")
+	require.Equal(t, []string{"1280", "512"}, []string{asked[0].Param("max_tokens"), asked[1].Param("max_tokens")}, "a repair that runs away costs less")
+}
+
+func TestARepairThatRunsAwayIsTheLastCall(t *testing.T) {
+	t.Parallel()
+	server := llmtest.New(t, llmtest.Reply(`{"criteria":[]}`), llmtest.Truncated(`{"criteria":[{"id":"c1",`))
+	got, err := over(t, server).Judge(t.Context(), judge.Task{Question: backups, Answer: backupAnswer})
+	require.NoError(t, err)
+	require.Equal(t, []string{model.ReplyTruncated}, got.Doubts)
 }
 
 func TestAReplyThatRunsAwayIsNotGivenMoreRoom(t *testing.T) {

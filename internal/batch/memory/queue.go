@@ -1,4 +1,4 @@
-package batchtest
+package memory
 
 import (
 	"context"

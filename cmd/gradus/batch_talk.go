@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/gradus-ai/gradus/internal/batch"
+)
+
+// talk shows how far a batch has come: a bar on a terminal, and elsewhere a line
+// now and then.
+type talk struct {
+	out     io.Writer
+	total   int
+	bars    *mpb.Progress // nil elsewhere than on a terminal
+	bar     *mpb.Bar
+	last    atomic.Pointer[batch.Batch]
+	started time.Time
+	told    time.Time
+	quiet   bool
+}
+
+// tellEvery is how often a line is written where there is no terminal.
+const tellEvery = 10 * time.Second
+
+func newTalk(tty *terminal, quiet bool, total, kept int) *talk {
+	t := &talk{out: tty.err, total: total, started: time.Now(), told: time.Now(), quiet: quiet || total == 0}
+	if kept > 0 && !quiet {
+		fmt.Fprintf(tty.err, "going on: %s graded already, %d to go\n", count(kept, "answer"), total)
+	}
+	if t.quiet || !interactive(tty.err) {
+		return t
+	}
+	t.bars = mpb.New(mpb.WithOutput(tty.err), mpb.WithWidth(40), mpb.WithRefreshRate(redraw))
+	t.bar = t.bars.New(int64(total), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
+		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d  ")),
+		mpb.AppendDecorators(decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "done"), decor.Any(func(decor.Statistics) string { return t.extras() })),
+	)
+	return t
+}
+
+// extras is what a batch with a model costs and saves, and what went wrong.
+func (t *talk) extras() string {
+	b := t.last.Load()
+	if b == nil {
+		return ""
+	}
+	text := ""
+	if b.Spent.CostUSD != nil && b.Spent.Calls > 0 {
+		text += fmt.Sprintf("  $%.4f", *b.Spent.CostUSD)
+	} else if b.Spent.Calls > 0 {
+		text += fmt.Sprintf("  %s", count(b.Spent.Calls, "call"))
+	}
+	if b.Cached > 0 {
+		text += fmt.Sprintf("  %d cached", b.Cached)
+	}
+	if b.NeedsReview > 0 {
+		text += fmt.Sprintf("  %d for review", b.NeedsReview)
+	}
+	if b.Failed > 0 {
+		text += fmt.Sprintf("  %d failed", b.Failed)
+	}
+	return text
+}
+
+// progress takes the batch as it stands.
+func (t *talk) progress(b batch.Batch) {
+	t.last.Store(&b)
+	if t.quiet {
+		return
+	}
+	done := b.Total - b.Pending()
+	if t.bar != nil {
+		t.bar.SetCurrent(int64(done))
+		return
+	}
+	if time.Since(t.told) >= tellEvery && done < t.total {
+		t.told = time.Now()
+		t.line(done)
+	}
+}
+
+func (t *talk) line(done int) {
+	eta := ""
+	if done > 0 && done < t.total {
+		left := time.Duration(float64(time.Since(t.started)) / float64(done) * float64(t.total-done))
+		eta = ", about " + left.Round(time.Second).String() + " left"
+	}
+	fmt.Fprintf(t.out, "%d of %s%s%s\n", done, count(t.total, "answer"), eta, t.extras())
+}
+
+// end leaves a last line.
+func (t *talk) end() {
+	if t.bar == nil {
+		return
+	}
+	if !t.bar.Completed() {
+		t.bar.Abort(false)
+	}
+	t.bars.Wait()
+}
