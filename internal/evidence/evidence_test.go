@@ -79,10 +79,10 @@ func TestAHeapOfMarksIsSearchedOnce(t *testing.T) {
 		answer := "e" + strings.Repeat(unit, 20_000/utf8.RuneCountInString(unit))
 		a := evidence.Prepare(answer)
 		start := time.Now()
-		for range 20 {
+		for range 4 {
 			a.Find(strings.Repeat(unit, 5))
 		}
-		require.Less(t, time.Since(start), 10*time.Second, name) // a walk from every mark takes minutes
+		require.Less(t, time.Since(start), 10*time.Second, name) // a walk from every mark takes a minute on an idle machine
 	}
 	q, ok := evidence.Prepare("xab ab ab").Find("ab ab")
 	require.True(t, ok)
