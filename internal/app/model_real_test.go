@@ -203,7 +203,7 @@ func TestARealModel(t *testing.T) {
 	require.NotEmpty(t, *modelURL, "run by make e2e-model")
 	before := counters(t)
 	const line = "%-12s %-7s %-22s %6s %6s %8s %8s %7s %7s %8s  %s\n"
-	fmt.Fprintf(t.Output(), line, "reply format", "answer", "outcome", "score", "calls", "seconds", "our own", "prompt", "cached", "written", "review")
+	fmt.Fprintf(t.Output(), line, "reply format", "answer", "outcome", "score", "asked", "seconds", "our own", "prompt", "cached", "written", "review")
 	kinds := map[string]int{}
 	var prompt, cached int
 	for _, rung := range []struct {
