@@ -13,7 +13,7 @@ TESTFLAGS     ?= $(RACE) -shuffle=on -timeout=15m
 GOLANGCI_LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-deps lint check bench attacks e2e-model fuzz golden screenshots clean
+.PHONY: help build run test test-deps lint check bench attacks chaos e2e-model fuzz golden screenshots clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench: test-deps ## measure speed, and end with the ratios between contenders of
 
 attacks: ## grade the attack corpus kept beside the checkout with both judges, by family
 	$(GO) test -tags $(TAGS) -count=1 -v -run 'TestAttacks|TestHonestLookalikes' ./internal/app
+
+chaos: test-deps ## grade 5,000 answers while processes, Redis and the model fail for ten minutes (SEED=, CHAOS_TIME=, CHAOS_ITEMS=)
+	$(GO) test -tags $(TAGS) -count=1 -v -timeout=40m -run '^TestLedger$$' ./cmd/gradus \
+		-args -ledger.seed=$(or $(SEED),$(shell date +%s)) -ledger.time=$(or $(CHAOS_TIME),10m) -ledger.items=$(or $(CHAOS_ITEMS),5000)
 
 e2e-model: ## run the model judge against a real small model (installs a server, or OPENAI_BASE_URL)
 	@GO='$(GO)' bash .ci/e2e-model

@@ -48,6 +48,12 @@ func startServe(t *testing.T, variables ...string) *process {
 	return start(t, exec.Command(self(t), "serve"), variables...)
 }
 
+// startWorker is startServe for a `gradus worker`, which has no address.
+func startWorker(t *testing.T, variables ...string) *process {
+	t.Helper()
+	return start(t, exec.Command(self(t), "worker"), variables...)
+}
+
 // self is where the program is.
 func self(t *testing.T) string {
 	t.Helper()
@@ -72,7 +78,7 @@ func start(t *testing.T, cmd *exec.Cmd, variables ...string) *process {
 		for {
 			raw, err := lines.ReadBytes('\n')
 			var line struct{ Msg, URL string }
-			if json.Unmarshal(raw, &line) == nil && line.Msg == "ready" {
+			if json.Unmarshal(raw, &line) == nil && (line.Msg == "ready" || line.Msg == "working") {
 				ready <- line.URL
 			}
 			if err != nil {
