@@ -59,6 +59,7 @@ func (a *App) newEngine(store batch.Store, q batch.Queue, classify func(error) b
 	}
 	e.worker, err = batch.NewWorker(batch.WorkerConfig{
 		Store: store, Queue: q, Grader: grader, Classify: classify, Versions: versions, Forget: grader.Forget,
+		Kept: a.metrics.settled,
 		Name: e.process, Now: time.Now, Log: a.log,
 	})
 	return e, err

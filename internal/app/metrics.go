@@ -8,7 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge/model"
 	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/server"
 	"github.com/gradus-ai/gradus/internal/store"
@@ -20,9 +22,13 @@ type metrics struct {
 	registry *prometheus.Registry
 
 	requests   *prometheus.HistogramVec
+	problems   *prometheus.CounterVec
 	grades     *prometheus.CounterVec
+	quotes     *prometheus.CounterVec
+	items      *prometheus.CounterVec
 	attempts   *prometheus.HistogramVec
 	tokens     *prometheus.CounterVec
+	cost       *prometheus.CounterVec
 	retries    *prometheus.CounterVec
 	fallbacks  *prometheus.CounterVec
 	breakers   *prometheus.GaugeVec
@@ -37,6 +43,15 @@ func newMetrics() *metrics {
 			Name: "gradus_http_request_duration_seconds", Help: "Time to answer a request, by route, status and cache (hit, miss, shared or none).",
 			Buckets: []float64{.0005, .001, .005, .02, .1, .5, 2, 10, 60},
 		}, []string{"route", "method", "status", "cache"}),
+		problems: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gradus_problems_total", Help: "Requests answered with a problem, by the last part of its type.",
+		}, []string{"problem"}),
+		quotes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gradus_quotes_total", Help: "Quotes that judges gave as proof, by judge and whether they stood (kept) or were not in the answer or prove nothing (dropped).",
+		}, []string{"judge", "outcome"}),
+		items: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gradus_batch_items_total", Help: "Items of batches that this process came to a result for: graded, needs_review or failed.",
+		}, []string{"status"}),
 		grades: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gradus_grades_total", Help: "Grades made (hits are not), by judge and outcome: graded, needs_review, degraded or failed.",
 		}, []string{"judge", "outcome"}),
@@ -47,6 +62,9 @@ func newMetrics() *metrics {
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gradus_model_tokens_total", Help: "Tokens as the endpoint reported them, by kind: prompt, cached (part of prompt) or completion.",
 		}, []string{"model", "kind"}),
+		cost: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gradus_model_cost_usd_total", Help: "Money spent on models in US dollars, by the tokens reported and GRADUS_PRICE; no series without a price.",
+		}, []string{"model"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gradus_model_retries_total", Help: "Attempts that followed a failed one, by the kind of error that came before.",
 		}, []string{"model", "kind"}),
@@ -63,7 +81,7 @@ func newMetrics() *metrics {
 			Name: "gradus_webhook_attempts_total", Help: "Attempts to tell a submitter that a batch is over, by outcome: delivered or failed.",
 		}, []string{"outcome"}),
 	}
-	m.registry.MustRegister(m.requests, m.grades, m.attempts, m.tokens, m.retries, m.fallbacks, m.breakers, m.modelSlots, m.notices,
+	m.registry.MustRegister(m.requests, m.problems, m.grades, m.quotes, m.items, m.attempts, m.tokens, m.cost, m.retries, m.fallbacks, m.breakers, m.modelSlots, m.notices,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -79,11 +97,25 @@ func (m *metrics) exchange(e server.Exchange) {
 		cache = "none"
 	}
 	m.requests.WithLabelValues(e.Route, e.Method, strconv.Itoa(e.Status), cache).Observe(e.Took.Seconds())
+	if e.Problem != "" {
+		m.problems.WithLabelValues(e.Problem).Inc()
+	}
 }
 
 // graded counts one grade made, or the failure to make one.
 func (m *metrics) graded(o grading.Observation) {
 	m.grades.WithLabelValues(o.Judge, o.Outcome).Inc()
+	if o.Quotes > 0 {
+		m.quotes.WithLabelValues(o.Judge, "kept").Add(float64(o.Stood))
+		m.quotes.WithLabelValues(o.Judge, "dropped").Add(float64(o.Quotes - o.Stood))
+	}
+}
+
+// settled counts results of a batch that are kept.
+func (m *metrics) settled(results []batch.Result) {
+	for _, r := range results {
+		m.items.WithLabelValues(string(r.Status)).Inc()
+	}
 }
 
 // noticed counts one attempt at a webhook.
@@ -118,8 +150,9 @@ func (q *queueDepth) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(q.desc, prometheus.GaugeValue, float64(active), "active")
 }
 
-// model is what the layers around a model report to.
-func (m *metrics) model() llm.Observer {
+// model is what the layers around a model report to. Without a price list no
+// money is counted.
+func (m *metrics) model(price model.Price) llm.Observer {
 	return llm.Observer{
 		Attempt: func(a llm.Attempt) {
 			outcome := "ok"
@@ -132,6 +165,11 @@ func (m *metrics) model() llm.Observer {
 				outcome = "truncated"
 			}
 			m.attempts.WithLabelValues(a.Model, outcome).Observe(a.Took.Seconds())
+			if price != nil {
+				if dollars, known := price(a.Model, a.Usage); known {
+					m.cost.WithLabelValues(a.Model).Add(dollars)
+				}
+			}
 			m.tokens.WithLabelValues(a.Model, "prompt").Add(float64(a.Usage.PromptTokens))
 			m.tokens.WithLabelValues(a.Model, "cached").Add(float64(a.Usage.CachedTokens))
 			m.tokens.WithLabelValues(a.Model, "completion").Add(float64(a.Usage.CompletionTokens))

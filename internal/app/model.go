@@ -40,7 +40,7 @@ func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, 
 		clients[i] = a.traced(endpoint.For(name))
 	}
 	return model.New(model.Config{
-		Completer: llm.Stack(clients, llm.StackConfig{MaxConcurrency: a.cfg.Concurrency, Observer: a.metrics.model()}),
+		Completer: llm.Stack(clients, llm.StackConfig{MaxConcurrency: a.cfg.Concurrency, Observer: a.metrics.model(price(a.cfg.Price))}),
 		Prompts:   a.prompts,
 		Secret:    a.secret(ctx),
 		Second:    second,

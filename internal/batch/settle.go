@@ -99,6 +99,9 @@ func (s *shift) keep(ctx, working context.Context, results []Result, done bool) 
 				ours += dollars(r.Spent)
 			}
 			s.purse.record(progress.Batch.Spent, ours)
+			if s.worker.cfg.Kept != nil {
+				s.worker.cfg.Kept(results)
+			}
 			return progress, nil
 		}
 		if errors.Is(err, ErrLost) {

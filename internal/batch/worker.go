@@ -24,6 +24,8 @@ type WorkerConfig struct {
 	// Forget erases a kept grade: one made for a batch that was cancelled or
 	// purged before the result could be noted.
 	Forget func(ctx context.Context, key grading.Key) error
+	// Kept, where set, hears of results once they are kept. It must be quick.
+	Kept func([]Result)
 	// Name tells this process from others that work on the same Store.
 	Name string
 	Now  func() time.Time

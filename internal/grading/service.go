@@ -64,7 +64,12 @@ type Config struct {
 
 // Observation is the outcome of grading one answer, for metrics. Outcome is
 // "graded", "needs_review", "degraded" or "failed".
-type Observation struct{ Judge, Outcome string }
+type Observation struct {
+	Judge, Outcome string
+	// Quotes is how many quotes the judge gave, and Stood how many of them were
+	// found in the answer and count.
+	Quotes, Stood int
+}
 
 // Service grades answers. It is safe for concurrent use.
 type Service struct {
@@ -130,7 +135,7 @@ func (s *Service) Grade(ctx context.Context, req Request) (Result, error) {
 		defer cancel()
 		record, err := s.compute(ctx, req, chosen, key.ID)
 		if err != nil && !errors.Is(err, context.Canceled) { // who has left misses nothing
-			s.observe(chosen, "failed")
+			s.observe(Observation{Judge: chosen.Name(), Outcome: "failed"})
 		}
 		return record, err
 	})
@@ -210,7 +215,7 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 	if err := check(req.Question, judgement.Findings); err != nil {
 		return nil, fmt.Errorf("judge %s: %w", chosen.Name(), err)
 	}
-	findings := verify(reading, judgement.Findings)
+	findings, quotes, stood := verify(reading, judgement.Findings)
 
 	limit := fullScore
 	if integrity.Has(evidence.CopiedSample) && !s.cfg.AllowSampleAnswer {
@@ -258,7 +263,7 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 	}
 	grade.Feedback = feedback(req.Question, &grade, answer.Blank(), worth)
 	if id != "" {
-		s.observe(chosen, string(grade.Status))
+		s.observe(Observation{Judge: chosen.Name(), Outcome: string(grade.Status), Quotes: max(quotes, judgement.Quotes), Stood: stood})
 	}
 	return NewRecord(grade, keep, judgement.Replies)
 }
@@ -277,13 +282,13 @@ func (s *Service) standIn(ctx context.Context, req Request) (Result, error) {
 	}
 	degraded := *grade
 	degraded.Provenance.Degraded = true
-	s.observe(s.cfg.Lexical, "degraded")
+	s.observe(Observation{Judge: s.cfg.Lexical.Name(), Outcome: "degraded"})
 	record, err = NewRecord(degraded, false, nil)
 	return Result{Record: record, Source: Miss}, err
 }
 
-func (s *Service) observe(j judge.Judge, outcome string) {
+func (s *Service) observe(o Observation) {
 	if s.cfg.Observe != nil {
-		s.cfg.Observe(Observation{Judge: j.Name(), Outcome: outcome})
+		s.cfg.Observe(o)
 	}
 }

@@ -43,10 +43,10 @@ func (s *shelf) of(q *rubric.Question) *prepared {
 }
 
 // verify looks every quote up in the answer and returns findings with the
-// quotes that stand. A credited verdict whose quotes all fall is not trusted
+// quotes that stand, how many there were and how many of them stood. A credited verdict whose quotes all fall is not trusted
 // and not zero either: it becomes CannotAssess.
-func verify(r *evidence.Reading, findings []judge.Finding) []judge.Finding {
-	out := make([]judge.Finding, len(findings))
+func verify(r *evidence.Reading, findings []judge.Finding) (out []judge.Finding, quotes, stood int) {
+	out = make([]judge.Finding, len(findings))
 	for i, f := range findings {
 		claimed := make([]string, len(f.Evidence))
 		for k, quote := range f.Evidence {
@@ -54,6 +54,8 @@ func verify(r *evidence.Reading, findings []judge.Finding) []judge.Finding {
 		}
 		kept, _ := evidence.Verify(r.Answer, r.Reference, r.Integrity, claimed)
 		f.Evidence = kept
+		quotes += len(claimed)
+		stood += len(kept)
 		if f.Evidence == nil {
 			f.Evidence = []evidence.Quote{} // JSON: a list, never null
 		}
@@ -63,5 +65,5 @@ func verify(r *evidence.Reading, findings []judge.Finding) []judge.Finding {
 		}
 		out[i] = f
 	}
-	return out
+	return out, quotes, stood
 }

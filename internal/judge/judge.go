@@ -124,6 +124,9 @@ type Judgement struct {
 	// Doubts says why the judgement as a whole should be looked at by a
 	// person: short snake_case reasons such as "refused" or "reply_truncated".
 	Doubts []string
+	// Quotes is how many quotes were offered as proof, where the judge dropped
+	// some before Findings; 0 where Findings hold all of them.
+	Quotes int
 	// Model is the model that answered; empty for a judge without one.
 	Model string
 	Usage Usage

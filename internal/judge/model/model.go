@@ -156,6 +156,9 @@ func (j *Judge) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, e
 	}
 	judgement := &judge.Judgement{Findings: h.findings(), Second: h.second}
 	judgement.Doubts = h.reasons()
+	for i := range h.opinions {
+		judgement.Quotes += len(h.opinions[i].reading.quotes)
+	}
 	h.ledger.close(judgement, first(j.cfg.Completer.Models()))
 	return judgement, nil
 }
