@@ -194,7 +194,7 @@ func TestAHostileFileIsRefusedQuickly(t *testing.T) {
 			took := time.Since(began)
 			require.ErrorIs(t, err, rubric.ErrInvalid)
 			require.Less(t, len(err.Error()), 20_000)
-			require.Less(t, took, 5*time.Second)
+			require.Less(t, took, 20*time.Second)
 			t.Log(took)
 		})
 	}
