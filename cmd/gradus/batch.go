@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/rows"
+	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
 // batchFlags is what a caller may ask of gradus batch.
@@ -60,10 +62,12 @@ func newBatch(tty *terminal) *cobra.Command {
 	return cmd
 }
 
-func (f *batchFlags) check(cmd *cobra.Command) error {
+func (f *batchFlags) check(cmd *cobra.Command, name string) error {
 	switch {
 	case f.out == "" && !f.estimate:
 		return usage(errors.New("name the file for the results with -o RESULTS.jsonl"))
+	case name != stdio && f.out != "" && sameFile(name, f.out):
+		return usage(fmt.Errorf("%s holds the answers: name another file for the results", f.out))
 	case !grading.Detail(f.detail).Valid():
 		return usage(errors.New("--detail must be nudge, hint or full"))
 	case f.onError != api.OnErrorReject && f.onError != api.OnErrorSkip:
@@ -74,51 +78,105 @@ func (f *batchFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// options are those of the batch.
-func (f *batchFlags) options(cmd *cobra.Command) batch.Options {
-	o := batch.Options{Judge: grading.Auto, Fallback: f.fallback, Fresh: f.fresh, Detail: f.detail}
-	if cmd.Flags().Changed("max-cost") {
-		o.MaxCost = &f.maxCost
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
 	}
-	return o
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
-func (f *batchFlags) run(cmd *cobra.Command, tty *terminal, name string) (err error) {
-	if err := f.check(cmd); err != nil {
+// grader is who grades here.
+func (f *batchFlags) grader(cmd *cobra.Command, tty *terminal) (grader, error) {
+	a, err := open(cmd, tty)
+	if err != nil {
+		return nil, err
+	}
+	options := batch.Options{Judge: grading.Auto, Fallback: f.fallback, Fresh: f.fresh, Detail: f.detail}
+	if f.maxCost > 0 {
+		options.MaxCost = &f.maxCost
+	}
+	return newHere(a, options), nil
+}
+
+// grader is who grades the answers.
+type grader interface {
+	// find checks the question of a row, and returns it where it is known here.
+	// The error is a *rows.Error.
+	find(row *rows.Row) (*rubric.Question, error)
+	// differs says in what way a row was not made as it would be made now; empty
+	// where it was, or where that is not known yet.
+	differs(row *keptRow, answer *answered) (string, error)
+	estimate(ctx context.Context, todo []answered) (*api.BatchEstimate, error)
+	// grade gives results to each as they are made, one call at a time. Where it
+	// returns an error it may still return how far it has come.
+	grade(ctx context.Context, todo []answered, each func(*rows.Result) error, talk *talk) (*standing, error)
+	close()
+}
+
+// standing is how far a batch has come.
+type standing struct {
+	total, pending, cached, review, failed int
+	spent, saved                           api.Usage
+}
+
+func (f *batchFlags) run(cmd *cobra.Command, tty *terminal, name string) error {
+	if err := f.check(cmd, name); err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	a, err := open(cmd, tty)
+	by, err := f.grader(cmd, tty)
 	if err != nil {
 		return err
 	}
-	defer a.Close()
-	answers, skipped, err := f.read(ctx, tty, a, name)
+	defer by.close()
+	answers, skipped, err := f.read(ctx, tty, by, name)
+	if err != nil {
+		return err
+	}
+	old := &earlier{}
+	if f.out != "" {
+		if old, err = readEarlier(f.out); err != nil {
+			return err
+		}
+	}
+	todo, err := f.remaining(by, answers, old)
 	if err != nil {
 		return err
 	}
 	if f.estimate {
-		return f.foretell(ctx, tty, a, cmd, answers)
+		return f.foretell(ctx, tty, by, todo, len(old.rows))
 	}
-	results, err := openResults(f.out, tty.out)
+	return f.work(ctx, tty, by, todo, old, skipped)
+}
+
+// work grades what is left to do.
+func (f *batchFlags) work(ctx context.Context, tty *terminal, by grader, todo []answered, old *earlier, skipped int) error {
+	results, err := openResults(f.out, old, tty.out)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, results.Close()) }()
-	todo, err := f.remaining(a, answers, results)
-	if err != nil {
-		return err
+	talk := newTalk(tty, f.quiet, len(todo), len(old.rows))
+	sum := newSummary(old, skipped)
+	if len(todo) > 0 {
+		var came *standing
+		came, err = by.grade(ctx, todo, func(row *rows.Result) error {
+			sum.count(row)
+			return results.Write(row)
+		}, talk)
+		talk.end()
+		if came != nil {
+			sum.spent(came)
+		}
 	}
-	talk := newTalk(tty, f.quiet, len(todo), results.Kept())
-	sum := newSummary(results, skipped)
-	b, err := f.grade(cmd, a, todo, results, sum, talk)
-	talk.end()
+	// What is said of the rows is said once they are where they belong.
+	if failed := results.Close(); failed != nil {
+		err = failed
+	}
 	err = f.explain(tty, err)
 	if err != nil && !errors.As(err, new(*exitError)) {
 		return err
-	}
-	if b != nil {
-		sum.spent(b)
 	}
 	if shown := sum.show(tty, f.asJSON, f.out == stdio); shown != nil {
 		return shown
@@ -132,35 +190,38 @@ func (f *batchFlags) run(cmd *cobra.Command, tty *terminal, name string) (err er
 	return nil
 }
 
-// grade grades what is left to do.
-func (f *batchFlags) grade(cmd *cobra.Command, a *app.App, todo []answered, results *results, sum *summary, talk *talk) (*batch.Batch, error) {
-	if len(todo) == 0 {
-		return nil, nil
+// remaining are the answers that the file of results does not have yet. Rows that
+// another judge, prompt or rubric has made, or that are of another answer, are an
+// error unless they may be mixed.
+func (f *batchFlags) remaining(by grader, answers []answered, old *earlier) ([]answered, error) {
+	kept := make(map[string]*keptRow, len(old.rows))
+	for i := range old.rows {
+		kept[old.rows[i].id] = &old.rows[i]
 	}
-	return a.GradeLocally(cmd.Context(), app.Local{
-		Options: f.options(cmd),
-		Fill:    fill(todo),
-		Each: func(r batch.Result) error {
-			row, err := wireRow(&r, todo[r.Index].index, grading.Detail(f.detail))
-			if err != nil {
-				return err
-			}
-			sum.count(row)
-			return results.Write(row)
-		},
-		Progress: talk.progress,
-	})
+	todo := make([]answered, 0, len(answers))
+	for i := range answers {
+		row := kept[answers[i].item.ID]
+		if row == nil {
+			todo = append(todo, answers[i])
+			continue
+		}
+		if f.mix {
+			continue
+		}
+		reason, err := by.differs(row, &answers[i])
+		switch {
+		case err != nil:
+			return nil, err
+		case reason != "":
+			return nil, f.mixed(row.id, reason)
+		}
+	}
+	return todo, nil
 }
 
-func fill(todo []answered) func(app.Add) error {
-	return func(add app.Add) error {
-		for i := range todo {
-			if err := add(todo[i].id, i, todo[i].question, todo[i].text); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+// mixed refuses results that were made in two ways.
+func (f *batchFlags) mixed(id, reason string) error {
+	return usage(fmt.Errorf("%s: %s was graded %s; name another file, or allow both with --mix", f.out, id, reason))
 }
 
 // explain says why a batch ended early, and how to go on.
@@ -182,23 +243,31 @@ func (f *batchFlags) explain(tty *terminal, err error) error {
 		return &exitError{exitFailure}
 	case errors.Is(err, batch.ErrNoPrice):
 		return usage(errors.New("--max-cost needs a price for the model: set GRADUS_PRICE"))
-	case errors.Is(err, batch.ErrEmpty):
-		return nil
+	}
+	if err != nil && errors.Is(err, errWrite) {
+		return fmt.Errorf("%w%s", err, again)
 	}
 	return err
 }
 
 // foretell prints what a batch would do.
-func (f *batchFlags) foretell(ctx context.Context, tty *terminal, a *app.App, cmd *cobra.Command, answers []answered) error {
-	e, err := a.EstimateLocally(ctx, f.options(cmd), fill(answers))
-	if err != nil {
-		return f.explain(tty, err)
+func (f *batchFlags) foretell(ctx context.Context, tty *terminal, by grader, todo []answered, kept int) error {
+	e := &api.BatchEstimate{}
+	if len(todo) > 0 {
+		var err error
+		if e, err = by.estimate(ctx, todo); err != nil {
+			return f.explain(tty, err)
+		}
 	}
 	if f.asJSON {
-		return printJSON(tty.out, api.BatchEstimate{Items: e.Items, Distinct: e.Distinct, Cached: e.Cached, Usage: api.Usage(e.Usage)})
+		return printJSON(tty.out, e)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d distinct, %d graded already\n", count(e.Items, "answer"), e.Distinct, e.Cached)
+	fmt.Fprintf(&b, "%s, %d distinct, %d graded already", count(e.Items, "answer"), e.Distinct, e.Cached)
+	if kept > 0 {
+		fmt.Fprintf(&b, "; %d more in %s", kept, f.out)
+	}
+	b.WriteByte('\n')
 	if e.Usage.Calls == 0 {
 		b.WriteString("nobody would be asked, so it costs nothing\n")
 	} else {
@@ -209,7 +278,7 @@ func (f *batchFlags) foretell(ctx context.Context, tty *terminal, a *app.App, cm
 	} else if e.Usage.Calls > 0 {
 		b.WriteString("set GRADUS_PRICE to see what that costs\n")
 	}
-	_, err = fmt.Fprint(tty.out, b.String())
+	_, err := fmt.Fprint(tty.out, b.String())
 	return err
 }
 
@@ -239,16 +308,60 @@ func sourceName(name string) string {
 	return name
 }
 
-func openInput(tty *terminal, name string) (interface {
-	Read([]byte) (int, error)
-	Close() error
-}, error) {
+func openInput(ctx context.Context, tty *terminal, name string) (io.ReadCloser, error) {
 	if name == stdio {
-		return readCloser{tty.in}, nil
+		return io.NopCloser(&patient{ctx: ctx, from: tty.in}), nil
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, usage(err)
 	}
 	return file, nil
+}
+
+// patient reads from a source that may never end, until its context does.
+type patient struct {
+	ctx  context.Context
+	from io.Reader
+	came chan piece // nil until the first read
+	left piece
+}
+
+type piece struct {
+	text []byte
+	err  error
+}
+
+func (p *patient) Read(into []byte) (int, error) {
+	if p.came == nil {
+		p.came = make(chan piece)
+		go p.pump() // it goes with the process
+	}
+	if len(p.left.text) == 0 && p.left.err == nil {
+		select {
+		case p.left = <-p.came:
+		case <-p.ctx.Done():
+			return 0, p.ctx.Err()
+		}
+	}
+	n := copy(into, p.left.text)
+	if p.left.text = p.left.text[n:]; len(p.left.text) > 0 {
+		return n, nil
+	}
+	return n, p.left.err
+}
+
+func (p *patient) pump() {
+	for {
+		text := make([]byte, 64<<10)
+		n, err := p.from.Read(text)
+		select {
+		case p.came <- piece{text[:n], err}:
+		case <-p.ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
 }

@@ -9,38 +9,33 @@ import (
 	"strings"
 
 	"github.com/gradus-ai/gradus/internal/api"
-	"github.com/gradus-ai/gradus/internal/app"
 	"github.com/gradus-ai/gradus/internal/rows"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
 // answered is one answer of the file, with its question.
 type answered struct {
+	rows.Place
+
 	index    int // in the file, from 0, skipped rows not counted
-	id       string
-	question *rubric.Question
-	text     string
+	item     api.BatchItem
+	question *rubric.Question // nil where a service knows it
 }
-
-type readCloser struct{ io.Reader }
-
-func (readCloser) Close() error { return nil }
 
 // read reads the whole file before anything is graded. Rows at fault are
 // printed; without --on-error skip they are an error.
-func (f *batchFlags) read(ctx context.Context, tty *terminal, a *app.App, name string) (answers []answered, skipped int, err error) {
+func (f *batchFlags) read(ctx context.Context, tty *terminal, by grader, name string) (answers []answered, skipped int, err error) {
 	format, err := formatOf(name, f.format)
 	if err != nil {
 		return nil, 0, err
 	}
-	in, err := openInput(tty, name)
+	in, err := openInput(ctx, tty, name)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { _ = in.Close() }() // it was only read
 	var (
 		reader = rows.NewReader(in, format, f.question)
-		known  = &shelf{library: a.Library(), found: make(map[string]*rubric.Question)}
 		faults rows.Faults
 	)
 	for ctx.Err() == nil {
@@ -55,17 +50,22 @@ func (f *batchFlags) read(ctx context.Context, tty *terminal, a *app.App, name s
 				return nil, 0, f.report(tty, name, &faults)
 			}
 			continue
+		case ctx.Err() != nil:
+			return nil, 0, ctx.Err()
 		case errors.Is(err, rows.ErrTooMany):
 			return nil, 0, usage(fmt.Errorf("%s: %w", sourceName(name), err))
 		case err != nil:
 			return nil, 0, fmt.Errorf("read %s: %w", sourceName(name), err)
 		}
-		question, err := known.find(row)
+		question, err := by.find(row)
 		if errors.As(err, &bad) {
 			faults.Add(bad)
 			continue
 		}
-		answers = append(answers, answered{index: len(answers), id: row.Item.ID, question: question, text: row.Item.Answer})
+		if question != nil {
+			row.Item.Question = nil // it is held once, not with every row
+		}
+		answers = append(answers, answered{Place: row.Place, index: len(answers), item: row.Item, question: question})
 	}
 	return nil, 0, ctx.Err()
 }

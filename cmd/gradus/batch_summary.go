@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/table"
+	"github.com/charmbracelet/colorprofile"
 
 	"github.com/gradus-ai/gradus/internal/api"
-	"github.com/gradus-ai/gradus/internal/batch"
-	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rows"
 )
 
@@ -76,9 +76,9 @@ type missed struct {
 	Of          int    `json:"of"`
 }
 
-func newSummary(r *results, skipped int) *summary {
-	s := &summary{Skipped: skipped, Kept: len(r.kept), Bands: map[string]int{}, Reasons: map[string]int{}, MostMissed: []missed{}}
-	for _, k := range r.kept {
+func newSummary(old *earlier, skipped int) *summary {
+	s := &summary{Skipped: skipped, Kept: len(old.rows), Bands: map[string]int{}, Reasons: map[string]int{}, MostMissed: []missed{}}
+	for _, k := range old.rows {
 		s.add(k.tally)
 	}
 	return s
@@ -113,8 +113,8 @@ func (s *summary) count(row *rows.Result) {
 }
 
 // spent takes what the run cost.
-func (s *summary) spent(b *batch.Batch) {
-	s.Usage, s.Saved, s.Cached = api.Usage(b.Spent), api.Usage(b.Saved), b.Cached
+func (s *summary) spent(b *standing) {
+	s.Usage, s.Saved, s.Cached = b.spent, b.saved, b.cached
 }
 
 // finish works the figures out.
@@ -175,7 +175,7 @@ func (s *summary) show(tty *terminal, asJSON, taken bool) error {
 	s.finish()
 	to := tty.out
 	if taken {
-		to = tty.err
+		to = colorprofile.NewWriter(tty.err, os.Environ())
 	}
 	if asJSON {
 		return printJSON(to, s)
@@ -201,16 +201,26 @@ func (s *summary) text() string {
 		t := bare().Headers("scores", "mean", "median", "lowest", "best", "strong", "solid", "developing", "weak").
 			Row("", points(s.Scores.Mean), points(s.Scores.Median), points(s.Scores.Lowest), points(s.Scores.Best),
 				fmt.Sprint(s.Bands["strong"]), fmt.Sprint(s.Bands["solid"]), fmt.Sprint(s.Bands["developing"]), fmt.Sprint(s.Bands["weak"]))
-		fmt.Fprintf(&b, "\n%s\n", t)
+		b.WriteString(ragged(t))
 	}
 	if len(s.MostMissed) > 0 {
 		t := bare().Headers("most missed", "by", "question")
 		for _, m := range s.MostMissed {
 			t.Row(m.CriterionID, fmt.Sprintf("%d of %d", m.Missed, m.Of), m.QuestionID)
 		}
-		fmt.Fprintf(&b, "\n%s\n", t)
+		b.WriteString(ragged(t))
 	}
 	b.WriteString(s.money())
+	return b.String()
+}
+
+// ragged is a table without the blanks that fill its lines, under an empty line.
+func ragged(t *table.Table) string {
+	var b strings.Builder
+	for line := range strings.Lines("\n" + t.String()) {
+		b.WriteString(strings.TrimRight(line, " \n"))
+		b.WriteByte('\n')
+	}
 	return b.String()
 }
 
@@ -233,7 +243,7 @@ func (s *summary) money() string {
 	if s.Usage.Calls == 0 && s.Saved.Calls == 0 {
 		return ""
 	}
-	line := fmt.Sprintf("\n%s, %s", count(s.Usage.Calls, "call"), tokens(judge.Usage(s.Usage)))
+	line := fmt.Sprintf("\n%s, %s", count(s.Usage.Calls, "call"), tokens(s.Usage))
 	if s.Usage.CostUSD != nil {
 		line += fmt.Sprintf(", $%.4f", *s.Usage.CostUSD)
 	}
@@ -247,7 +257,7 @@ func (s *summary) money() string {
 }
 
 // tokens is how much was sent and received.
-func tokens(u judge.Usage) string {
+func tokens(u api.Usage) string {
 	text := fmt.Sprintf("%d tokens in", u.PromptTokens)
 	if u.CachedTokens > 0 {
 		text += fmt.Sprintf(" (%d of them cached)", u.CachedTokens)

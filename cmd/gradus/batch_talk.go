@@ -8,8 +8,6 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-
-	"github.com/gradus-ai/gradus/internal/batch"
 )
 
 // talk shows how far a batch has come: a bar on a terminal, and elsewhere a line
@@ -19,7 +17,7 @@ type talk struct {
 	total   int
 	bars    *mpb.Progress // nil elsewhere than on a terminal
 	bar     *mpb.Bar
-	last    atomic.Pointer[batch.Batch]
+	last    atomic.Pointer[standing]
 	started time.Time
 	told    time.Time
 	quiet   bool
@@ -51,30 +49,30 @@ func (t *talk) extras() string {
 		return ""
 	}
 	text := ""
-	if b.Spent.CostUSD != nil && b.Spent.Calls > 0 {
-		text += fmt.Sprintf("  $%.4f", *b.Spent.CostUSD)
-	} else if b.Spent.Calls > 0 {
-		text += fmt.Sprintf("  %s", count(b.Spent.Calls, "call"))
+	if b.spent.CostUSD != nil && b.spent.Calls > 0 {
+		text += fmt.Sprintf("  $%.4f", *b.spent.CostUSD)
+	} else if b.spent.Calls > 0 {
+		text += fmt.Sprintf("  %s", count(b.spent.Calls, "call"))
 	}
-	if b.Cached > 0 {
-		text += fmt.Sprintf("  %d cached", b.Cached)
+	if b.cached > 0 {
+		text += fmt.Sprintf("  %d cached", b.cached)
 	}
-	if b.NeedsReview > 0 {
-		text += fmt.Sprintf("  %d for review", b.NeedsReview)
+	if b.review > 0 {
+		text += fmt.Sprintf("  %d for review", b.review)
 	}
-	if b.Failed > 0 {
-		text += fmt.Sprintf("  %d failed", b.Failed)
+	if b.failed > 0 {
+		text += fmt.Sprintf("  %d failed", b.failed)
 	}
 	return text
 }
 
 // progress takes the batch as it stands.
-func (t *talk) progress(b batch.Batch) {
-	t.last.Store(&b)
+func (t *talk) progress(b *standing) {
+	t.last.Store(b)
 	if t.quiet {
 		return
 	}
-	done := b.Total - b.Pending()
+	done := b.total - b.pending
 	if t.bar != nil {
 		t.bar.SetCurrent(int64(done))
 		return
@@ -92,6 +90,19 @@ func (t *talk) line(done int) {
 		eta = ", about " + left.Round(time.Second).String() + " left"
 	}
 	fmt.Fprintf(t.out, "%d of %s%s%s\n", done, count(t.total, "answer"), eta, t.extras())
+}
+
+// drains says that what is in progress is finished, and nothing more is begun.
+func (t *talk) drains() {
+	if t.quiet {
+		return
+	}
+	const text = "stopping: the answers in progress are being finished; Ctrl-C again stops at once\n"
+	if t.bars != nil {
+		_, _ = io.WriteString(t.bars, text) // above the bar
+		return
+	}
+	fmt.Fprint(t.out, text)
 }
 
 // end leaves a last line.

@@ -44,7 +44,7 @@ func (a *App) newEngine(store batch.Store, q batch.Queue, classify func(error) b
 			n = runtime.GOMAXPROCS(0) // it computes: more at a time are no faster
 		}
 		e.judging = max(e.judging, n)
-		return judge.Gate(j, n)
+		return judge.Gate(&willing{j, e}, n)
 	}})
 	if err != nil {
 		return nil, err
@@ -63,6 +63,38 @@ func (a *App) newEngine(store batch.Store, q batch.Queue, classify func(error) b
 		Name: e.process, Now: time.Now, Log: a.log,
 	})
 	return e, err
+}
+
+// willing is a judge behind a gate that takes up nothing more once the worker
+// drains: what only waits for its turn is not in progress.
+type willing struct {
+	judge  judge.Judge
+	engine *engine
+}
+
+// Name is the judge's.
+func (w *willing) Name() string { return w.judge.Name() }
+
+// Fingerprint is the judge's.
+func (w *willing) Fingerprint() string { return w.judge.Fingerprint() }
+
+// PromptDigest is the judge's.
+func (w *willing) PromptDigest() string { return w.judge.PromptDigest() }
+
+// Judge judges unless the worker drains.
+func (w *willing) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, error) {
+	if w.engine.worker.Draining() {
+		return nil, batch.ErrDraining
+	}
+	return w.judge.Judge(ctx, task)
+}
+
+// Estimate is the judge's, where it has one.
+func (w *willing) Estimate(task judge.Task, warm bool) (judge.Usage, error) {
+	if e, ok := w.judge.(judge.Estimator); ok {
+		return e.Estimate(task, warm)
+	}
+	return judge.Usage{}, nil
 }
 
 // processName tells this process from others that share a Redis, and from those

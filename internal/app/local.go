@@ -24,6 +24,9 @@ type Local struct {
 	// Progress, where set, hears of the batch after every few results; one call
 	// at a time.
 	Progress func(batch.Batch)
+	// Draining, where set, is called when ctx has ended before the batch, and
+	// nothing more is begun.
+	Draining func()
 }
 
 // Add adds an item to a batch; see batch.Draft.Add.
@@ -136,6 +139,10 @@ func (r *localRun) work(ctx context.Context, e *engine, q *memory.Queue, key bat
 		q.Serve(serving, chunksAhead*e.judging, e.worker.Handle)
 	}()
 	<-soft.Done()
+	e.worker.Drain()
+	if ctx.Err() != nil && r.Draining != nil {
+		r.Draining()
+	}
 	err := e.worker.Wait(serving) // what is being graded is paid for
 	quit()
 	<-served
@@ -162,7 +169,8 @@ func (r *localRun) Complete(ctx context.Context, c *batch.Claim, results []batch
 		}
 		if err := r.Each(result); err != nil {
 			r.stop(err)
-			return nil, err
+			// Not an error of the store, which a worker would wait out.
+			return nil, fmt.Errorf("%w: %w", batch.ErrLost, err)
 		}
 		// The grade is where Each has put it; here it only has to be counted.
 		r.told[result.Index] = true

@@ -50,7 +50,7 @@ func (s *shift) grade(ctx context.Context, item Item) (graded, bool) {
 			return result, true
 		case errors.Is(err, errPanic):
 			return graded{Result: failure(item, ReasonInternal)}, true
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, ErrDraining):
 			return graded{}, false
 		}
 		outcome := s.worker.cfg.Classify(err)

@@ -69,6 +69,17 @@ func (w *Worker) Drain() {
 	}
 }
 
+// Draining reports whether the worker begins nothing more. A judge that an item
+// had to wait for may ask, and refuse it with ErrDraining: the item stays pending.
+func (w *Worker) Draining() bool {
+	select {
+	case <-w.drain:
+		return true
+	default:
+		return false
+	}
+}
+
 // Wait drains the worker and waits until every call of Handle has returned, so
 // that what was paid for is kept before the process ends; or until ctx ends,
 // whose error it returns.
