@@ -25,7 +25,7 @@ import (
 // importFlags is what a caller may ask of gradus import.
 type importFlags struct {
 	out, format, id, title string
-	force                  bool
+	force, model           bool
 }
 
 func newImport(tty *terminal) *cobra.Command {
@@ -40,7 +40,9 @@ func newImport(tty *terminal) *cobra.Command {
 			"for, with weights, hints and phrases.\n\n" +
 			"It is a draft. What a person has to decide is marked \"draft:\" in the file and listed\n" +
 			"on stderr with its line, together with what gradus lint finds and with what the judge\n" +
-			"without a model makes of each sample answer.",
+			"without a model makes of each sample answer.\n\n" +
+			"With --model the configured model proposes the criteria. Where its reply is of no use,\n" +
+			"not even after it was asked again, they are made by rule, and the draft says so.",
 		Example: "gradus import questions.txt -o mine.yaml\n" +
 			"gradus import questions.csv -o mine.yaml --id nurse --title 'Ward nurse'\n" +
 			"pbpaste | gradus import - > mine.yaml",
@@ -53,6 +55,7 @@ func newImport(tty *terminal) *cobra.Command {
 	flags.StringVar(&f.id, "id", "", "id of the set (default: the page's title or name)")
 	flags.StringVar(&f.title, "title", "", "title of the set (default: the page's)")
 	flags.BoolVar(&f.force, "force", false, "overwrite a file that is there")
+	flags.BoolVar(&f.model, "model", false, "let the configured model propose the criteria")
 	return cmd
 }
 
@@ -89,6 +92,12 @@ func runImport(cmd *cobra.Command, tty *terminal, name string, f importFlags) er
 	if options.Title == "" && page.Title == "" && name != "-" {
 		options.Title = strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
 	}
+	if f.model {
+		if options.Proposer, err = a.Proposer(cmd.Context()); err != nil {
+			return err
+		}
+		options.Progress = func(done, of int) { fmt.Fprintf(tty.err, "%d of %s drafted\n", done, count(of, "question")) }
+	}
 	draft, err := importer.Compose(cmd.Context(), page, options)
 	if err != nil {
 		return err
@@ -108,6 +117,9 @@ func runImport(cmd *cobra.Command, tty *terminal, name string, f importFlags) er
 	}
 	if err := f.write(tty.out, file.YAML); err != nil {
 		return err
+	}
+	for _, q := range draft.Fallback {
+		fmt.Fprintf(tty.err, "%s: the model had no usable proposal; its criteria are made by rule\n", q)
 	}
 	for _, s := range page.Skipped {
 		fmt.Fprintf(tty.err, "%s:%d: left out, for nothing follows it: %s\n", name, s.Line, plain(s.Text))

@@ -79,12 +79,13 @@ func withKeyOf(ts *testscript.TestScript, neg bool, args []string) {
 // OPENAI_BASE_URL to it:
 //
 //	model generous QUOTE    every criterion met, proven by QUOTE
+//	model drafts            five criteria, for whatever is asked
 //	model down              503 to everything
 //	model refuses           a refusal
 //	model two               like down, and lists two models
 func playModel(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: model generous QUOTE | down | refuses | two")
+		ts.Fatalf("usage: model generous QUOTE | drafts | down | refuses | two")
 	}
 	var calls atomic.Int32
 	mux := http.NewServeMux()
@@ -107,6 +108,8 @@ func playModel(ts *testscript.TestScript, neg bool, args []string) {
 		switch args[0] {
 		case "generous":
 			message["content"] = generousReply(r, args[1])
+		case "drafts":
+			message["content"] = draftedReply
 		case "refuses":
 			message["refusal"] = "I would rather not."
 		default:
@@ -124,6 +127,16 @@ func playModel(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(server.Close)
 	ts.Setenv("OPENAI_BASE_URL", server.URL+"/v1")
 }
+
+// draftedReply is five criteria of no question in particular.
+var draftedReply = func() string {
+	var entries []string
+	for i, about := range []string{"the doughs", "the ovens", "the people", "the heat", "the salt"} {
+		entries = append(entries, fmt.Sprintf(`{"statement":"Names %[2]s","kind":"core","weight":%[1]d,"partial":"Hints at %[2]s.","hint":"Name %[2]s.","signal":"none",`+
+			`"phrases":["%[2]s come first","I look at %[2]s","we share %[2]s"]}`, 10+i, about))
+	}
+	return `{"criteria":[` + strings.Join(entries, ",") + `]}`
+}()
 
 // generousReply meets every criterion that the reply schema names.
 func generousReply(r *http.Request, quote string) string {

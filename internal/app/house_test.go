@@ -35,6 +35,7 @@ var law = [][]string{
 	{"internal/probe", "internal/rubric", "internal/judge", "internal/text"},
 	{"internal/eval", "internal/grading", "internal/rubric", "internal/agreement", "internal/calibration", "internal/text"},
 	{"internal/importer", "internal/rubric", "internal/text"},
+	{"internal/importer/propose", "internal/importer", "internal/rubric", "internal/prompt", "internal/llm"},
 	{"internal/store", "internal/access", "internal/once", "internal/grading", "internal/judge", "internal/batch"},
 	{"internal/server", "internal/access", "internal/once", "internal/api", "internal/batch", "internal/rows", "internal/strict", "internal/grading", "internal/judge", "internal/rubric", "internal/llm"},
 	{"internal/web", "internal/api"},
@@ -76,7 +77,7 @@ var onlyHere = []struct {
 }
 
 // pure rooms run in a unit test with no network and no disk.
-var pure = []string{"internal/access", "internal/once", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/calibration", "internal/grading", "internal/batch", "internal/probe", "internal/importer"}
+var pure = []string{"internal/access", "internal/once", "internal/rubric", "internal/prompt", "internal/judge", "internal/judge/lexical", "internal/judge/model", "internal/evidence", "internal/text", "internal/calibration", "internal/grading", "internal/batch", "internal/probe", "internal/importer", "internal/importer/propose"}
 
 // TestImportsRunOneWay reads the files itself: a test that asked the go command
 // would be answered from the test cache after the law is broken.

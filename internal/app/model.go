@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/gradus-ai/gradus/internal/config"
+	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/importer"
+	"github.com/gradus-ai/gradus/internal/importer/propose"
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/judge/model"
 	"github.com/gradus-ai/gradus/internal/llm"
@@ -18,8 +21,38 @@ import (
 // the operator named none of them.
 var ErrChooseModel = errors.New("choose a model with OPENAI_MODEL")
 
+// Proposer drafts criteria with the configured model. The error is
+// grading.ErrNoModel where none is, or what is wrong with the configuration.
+func (a *App) Proposer(ctx context.Context) (importer.Proposer, error) {
+	if !a.cfg.ModelConfigured() {
+		return nil, grading.ErrNoModel
+	}
+	completer, err := a.completer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return propose.New(completer, a.prompts, a.secret(ctx), a.cfg.GradeTimeout), nil
+}
+
 // modelJudge makes the judge that asks an LLM.
 func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, error) {
+	completer, err := a.completer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return model.New(model.Config{
+		Completer: completer,
+		Prompts:   a.prompts,
+		Secret:    a.secret(ctx),
+		Second:    second,
+		Thorough:  a.cfg.Thorough,
+		Endpoint:  a.cfg.OpenAIBaseURL,
+		Price:     price(a.cfg.Price),
+	})
+}
+
+// completer asks the configured models, with everything between us and them.
+func (a *App) completer(ctx context.Context) (llm.Completer, error) {
 	endpoint, err := openai.New(openai.Config{
 		BaseURL:        a.cfg.OpenAIBaseURL,
 		APIKey:         a.cfg.OpenAIAPIKey.Reveal(),
@@ -39,15 +72,7 @@ func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, 
 	for i, name := range a.models {
 		clients[i] = a.traced(endpoint.For(name))
 	}
-	return model.New(model.Config{
-		Completer: llm.Stack(clients, llm.StackConfig{MaxConcurrency: a.cfg.Concurrency, Observer: a.metrics.model(price(a.cfg.Price))}),
-		Prompts:   a.prompts,
-		Secret:    a.secret(ctx),
-		Second:    second,
-		Thorough:  a.cfg.Thorough,
-		Endpoint:  a.cfg.OpenAIBaseURL,
-		Price:     price(a.cfg.Price),
-	})
+	return llm.Stack(clients, llm.StackConfig{MaxConcurrency: a.cfg.Concurrency, Observer: a.metrics.model(price(a.cfg.Price))}), nil
 }
 
 // attemptTimeout is how long a model may take over one reply, given the longest

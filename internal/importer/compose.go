@@ -30,8 +30,9 @@ const pitfallWeight = -5
 var ErrNoProposal = errors.New("no usable proposal")
 
 // Proposer drafts the criteria of a question in place of the rules. Weights of
-// core criteria may be in any proportion: they are made points here. The error
-// is ErrNoProposal for a question it could not do, and anything else ends the
+// core criteria may be in any proportion: they are made points here, and ids
+// are made of the statements. The error
+// wraps ErrNoProposal for a question it could not do, and anything else ends the
 // import.
 type Proposer interface {
 	Propose(ctx context.Context, q Proposal) ([]rubric.Criterion, error)
@@ -125,6 +126,10 @@ func (d *Draft) question(ctx context.Context, q *rubric.Question, proposer Propo
 		switch {
 		case err == nil:
 			d.note(q.ID, "the criteria below are a model's proposal: read each before it grades anybody")
+			ids := make(map[string]bool)
+			for i := range proposed {
+				proposed[i].ID = unused(idOf(afterVerb(proposed[i].Statement), little, "claim"), ids)
+			}
 			q.Criteria = weighed(proposed)
 			return nil
 		case !errors.Is(err, ErrNoProposal):
@@ -158,6 +163,14 @@ func (d *Draft) question(ctx context.Context, q *rubric.Question, proposer Propo
 	}
 	q.Criteria = weighed(units)
 	return nil
+}
+
+// afterVerb is a statement without the verb that it opens with.
+func afterVerb(statement string) string {
+	if _, rest, found := strings.Cut(statement, " "); found {
+		return rest
+	}
+	return statement
 }
 
 // claims is what a question's criteria claim, five to nine of them where that

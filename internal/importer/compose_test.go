@@ -184,7 +184,9 @@ func TestEveryDraftIsAValidSet(t *testing.T) {
 		entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) importer.Entry {
 			return importer.Entry{Question: text.Draw(t, "question"), Guidance: text.Draw(t, "guidance"), SampleAnswer: text.Draw(t, "first") + "\n" + text.Draw(t, "second")}
 		}), 1, 3).Draw(t, "entries")
-		file := compose(t, &importer.Page{Entries: entries, Title: text.Draw(t, "title")}, importer.Options{Source: text.Draw(t, "source")}).File()
+		title := text.Draw(t, "title")
+		title = title[:min(len(title), 100)]
+		file := compose(t, &importer.Page{Entries: entries, Title: title}, importer.Options{Source: text.Draw(t, "source")}).File()
 		set, err := rubric.Parse("draft", file.YAML)
 		require.NoError(t, err, string(file.YAML))
 		for i, q := range set.Questions {

@@ -60,7 +60,7 @@ const (
 	repairTemplate     = "repair.v1"      // a fault: what was wrong with a reply
 )
 
-var templateNames = []string{rulesTemplate, questionTemplate, quoteRulesTemplate, quoteTemplate, repairTemplate}
+var templateNames = []string{rulesTemplate, questionTemplate, quoteRulesTemplate, quoteTemplate, repairTemplate, draftTemplate, draftRepairTemplate}
 
 // extension is what the files of templates end in; other files are not read.
 const extension = ".tmpl"
@@ -70,6 +70,7 @@ type Prompts struct {
 	templates  map[string]*template.Template
 	rules      string
 	quoteRules string
+	draft      string
 	digest     string
 	schemas    sync.Map // number of criteria -> json.RawMessage
 }
@@ -122,7 +123,9 @@ func New(folders ...fs.FS) (*Prompts, error) {
 			return nil, fmt.Errorf("parse prompt: %w", err)
 		}
 		p.templates[name] = parsed
-		fmt.Fprintf(hash, "%s %d\n%s", name, len(text), text)
+		if name != draftTemplate && name != draftRepairTemplate {
+			fmt.Fprintf(hash, "%s %d\n%s", name, len(text), text)
+		}
 	}
 	p.digest = "sha256:" + hex.EncodeToString(hash.Sum(nil))
 	return p, p.try()
@@ -158,6 +161,9 @@ func (p *Prompts) try() error {
 	if p.quoteRules, err = p.execute(quoteRulesTemplate, struct{}{}); err != nil {
 		return err
 	}
+	if p.draft, err = p.execute(draftTemplate, struct{}{}); err != nil {
+		return err
+	}
 	full := sheet{Question: "question-probe", Intent: "intent", Guidance: "guidance", Sample: "sample"}
 	for i, kind := range []string{"", string(rubric.Bonus), string(rubric.Pitfall)} {
 		id := CriterionName(i)
@@ -180,15 +186,21 @@ func (p *Prompts) try() error {
 			}
 		}
 	}
-	text, err := p.execute(repairTemplate, fault{"fault-probe"})
-	if err == nil && !strings.Contains(text, "fault-probe") {
-		err = fmt.Errorf("check prompt %s%s: it leaves out the fault", repairTemplate, extension)
+	for _, name := range []string{repairTemplate, draftRepairTemplate} {
+		text, err := p.execute(name, fault{"fault-probe"})
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(text, "fault-probe") {
+			return fmt.Errorf("check prompt %s%s: it leaves out the fault", name, extension)
+		}
 	}
-	return err
+	return nil
 }
 
-// Digest is "sha256:HEX" of all templates and the version of the reply schema:
-// two Prompts with the same digest render the same bytes.
+// Digest is "sha256:HEX" of all templates by which answers are graded and the
+// version of the reply schema: two Prompts with the same digest render the same
+// bytes about an answer.
 func (p *Prompts) Digest() string { return p.digest }
 
 // CriterionName is what the criterion at index (from 0) is called in a prompt
@@ -225,7 +237,11 @@ func (p *Prompts) Quote(q *rubric.Question, index int, quotes []string, mark str
 // itself, as far as it matters, and what is wrong with it. fault must be our
 // own words; nothing of the answer belongs into it.
 func (p *Prompts) Repair(reply, what string) ([]Message, error) {
-	text, err := p.execute(repairTemplate, fault{what})
+	return p.repair(repairTemplate, reply, what)
+}
+
+func (p *Prompts) repair(name, reply, what string) ([]Message, error) {
+	text, err := p.execute(name, fault{what})
 	if err != nil {
 		return nil, err
 	}
