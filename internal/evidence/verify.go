@@ -96,8 +96,8 @@ func (a *Answer) refuse(ref *Reference, in Integrity, q Quote) Reason {
 const fewestOwn = 2
 
 // own is what a quote says beyond the question and the guidance, where that
-// opens or ends a sentence: "replication and partitioning" of "The two modes
-// are replication and partitioning".
+// opens or ends a sentence: "salt and vinegar" of "Two things belong on it, salt
+// and vinegar".
 func (a *Answer) own(ref *Reference, q Quote) (Quote, bool) {
 	first, last := a.tokensIn(q.Start, q.End)
 	words := a.doc.Tokens[first:last]

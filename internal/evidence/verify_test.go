@@ -158,7 +158,7 @@ func TestBlank(t *testing.T) {
 	}
 	for _, answer := range []string{
 		"4", "TCP", "yes", "no", "T", "A", "القاهرة", "פריז", "मुझे नहीं पता", "東京", "=> 4 m/s^2", "{{ .Name }}", "none", "Never", "not me",
-		"I don't know much, but a canary limits the damage.", "I did not learn this chapter. I only know that plants need light and chlorophyll.",
+		"I don't know much, but a canary limits the damage.", "I skipped that lesson. All I remember is that dough wants yeast, warmth and time.",
 		"Skip lists", "No idea is safe from review", "I would not know without measuring p99 first",
 		"all of the above", "Both of them.", "It would be the same", "before", "It will be more",
 		"I don't know " + strings.Repeat("and neither does anybody else in the whole team ", 4),

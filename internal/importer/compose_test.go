@@ -56,7 +56,7 @@ func TestGuidanceIsSplitIntoClaims(t *testing.T) {
 		{"Show you can start small and widen the menu as guests ask for it.", []string{"Says how they start small", "Says how they widen the menu as guests ask for it"}},
 		{"A good answer names two suppliers.", []string{"Names two suppliers"}},
 		{"You should also mention hygiene.", []string{"Mentions hygiene"}},
-		{"Explain how you combine quantitative and qualitative signs.", []string{"Explains how they combine quantitative and qualitative signs"}},
+		{"Say how you weigh figures and impressions.", []string{"Says how they weigh figures and impressions"}},
 		{"Weigh taste and price, and name the trade-offs.", []string{"Weighs taste", "Weighs price", "Weighs the trade-offs"}},
 		{"Keep it concise. Be honest.", []string{}},
 	} {
