@@ -27,7 +27,7 @@ func TestAnAgentStartsGradusAsTheREADMESays(t *testing.T) {
 	configured := snippet.MCPServers["gradus"]
 	require.Equal(t, "gradus", configured.Command)
 	cmd := exec.Command(self(t), configured.Args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
 	session, err := client.Connect(t.Context(), &sdk.CommandTransport{Command: cmd}, nil)
 	require.NoError(t, err)
