@@ -21,6 +21,7 @@ import (
 // batchFlags is what a caller may ask of gradus batch.
 type batchFlags struct {
 	out, question, format, detail, onError string
+	server                                 string
 	estimate, fallback, fresh, mix, quiet  bool
 	asJSON                                 bool
 	maxCost                                float64
@@ -39,7 +40,9 @@ func newBatch(tty *terminal) *cobra.Command {
 			"whole, with the line of each; --on-error skip grades the others.\n\n" +
 			"When RESULTS is there already the command goes on where it ends: what is graded\n" +
 			"stays, what failed is tried again, a torn last line is cut. The first Ctrl-C\n" +
-			"finishes the answers in progress, the second stops at once; neither loses a row.",
+			"finishes the answers in progress, the second stops at once; neither loses a row.\n" +
+			"With --server the batch goes on at the service, and the same command collects it:\n" +
+			"which it is stands in RESULTS.server.json until then.",
 		Example: "gradus batch answers.csv -o results.csv -q lead-platform-engineer/first-90-days\n" +
 			"gradus batch answers.jsonl -o results.jsonl --estimate\n" +
 			"gradus batch answers.jsonl -o results.jsonl --max-cost 2.50",
@@ -53,11 +56,12 @@ func newBatch(tty *terminal) *cobra.Command {
 	flags.StringVar(&f.detail, "detail", "full", "how much the feedback gives away: nudge, hint or full")
 	flags.StringVar(&f.onError, "on-error", api.OnErrorReject, "what to do with a row that cannot be graded: reject (the file) or skip (the row)")
 	flags.BoolVar(&f.estimate, "estimate", false, "say what it would cost, and grade nothing")
-	flags.Float64Var(&f.maxCost, "max-cost", 0, "stop before more than this is spent, in US dollars")
+	flags.Float64Var(&f.maxCost, "max-cost", 0, "stop before this run spends more than this, in US dollars; the rows left fail, and the same command takes them up")
 	flags.BoolVar(&f.fallback, "fallback", false, "let the lexical judge stand in when the model cannot be asked")
 	flags.BoolVar(&f.fresh, "fresh", false, "grade again even where a grade is kept")
 	flags.BoolVar(&f.mix, "mix", false, "go on with RESULTS although it was made by another judge, prompt or rubric")
 	flags.BoolVar(&f.asJSON, "json", false, "print the summary, or the estimate, as JSON")
+	flags.StringVar(&f.server, "server", "", "have the gradus service at this URL grade; its key is in GRADUS_API_KEY")
 	flags.BoolVar(&f.quiet, "quiet", false, "show no progress")
 	return cmd
 }
@@ -89,6 +93,9 @@ func sameFile(a, b string) bool {
 
 // grader is who grades here.
 func (f *batchFlags) grader(cmd *cobra.Command, tty *terminal) (grader, error) {
+	if f.server != "" {
+		return newThere(cmd, tty, f)
+	}
 	a, err := open(cmd, tty)
 	if err != nil {
 		return nil, err
@@ -112,12 +119,15 @@ type grader interface {
 	// grade gives results to each as they are made, one call at a time. Where it
 	// returns an error it may still return how far it has come.
 	grade(ctx context.Context, todo []answered, each func(*rows.Result) error, talk *talk) (*standing, error)
+	// done is told that all results are where they belong.
+	done()
 	close()
 }
 
 // standing is how far a batch has come.
 type standing struct {
 	total, pending, cached, review, failed int
+	skipped                                int // rows that a service left out
 	spent, saved                           api.Usage
 }
 
@@ -167,12 +177,16 @@ func (f *batchFlags) work(ctx context.Context, tty *terminal, by grader, todo []
 		}, talk)
 		talk.end()
 		if came != nil {
+			sum.Skipped += came.skipped
 			sum.spent(came)
 		}
 	}
 	// What is said of the rows is said once they are where they belong.
 	if failed := results.Close(); failed != nil {
 		err = failed
+	}
+	if err == nil {
+		by.done()
 	}
 	err = f.explain(tty, err)
 	if err != nil && !errors.As(err, new(*exitError)) {

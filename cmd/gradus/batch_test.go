@@ -118,7 +118,13 @@ func TestBatchAsksOncePerAnswerThatDiffers(t *testing.T) {
 	require.Equal(t, exitOK, b.run(t.Context()), b.said)
 	b.complete()
 	require.Equal(t, 7, model.Calls())
-	require.Contains(t, b.ran, "7 calls, 700 tokens in, 140 out; 53 calls saved")
+	require.Equal(t, `60 answers: 60 graded, 0 for review, 0 failed
+
+scores  mean   median  lowest  best   strong  solid  developing  weak
+        100.0  100.0   100.0   100.0  60      0      0           0
+
+7 calls, 700 tokens in, 140 out; 53 calls saved
+`, b.ran)
 	require.Equal(t, exitOK, b.run(t.Context()))
 	require.Equal(t, 7, model.Calls(), "nothing is graded twice")
 }

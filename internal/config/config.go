@@ -51,6 +51,9 @@ func (s Secret) Reveal() string { return string(s) }
 
 // Config is what an operator set. Load returns only valid ones.
 type Config struct {
+	// APIKey is for calls to another service, APIKeys are for calls to this one.
+	APIKey Secret `koanf:"api-key"`
+
 	OpenAIAPIKey  Secret   `koanf:"openai-api-key"`
 	OpenAIBaseURL string   `koanf:"openai-base-url"`
 	OpenAIModels  []string `koanf:"openai-model"`

@@ -36,6 +36,7 @@ var settings = []Setting{
 	{Key: "key-in-flight", Env: "GRADUS_KEY_IN_FLIGHT", Default: "32", Serve: true, Usage: "most answers of one API key being graded at once (0: no limit)"},
 	{Key: "key-daily-tokens", Env: "GRADUS_KEY_DAILY_TOKENS", Default: "0", Serve: true, Usage: "most tokens of models that one API key may use a day, UTC (0: no limit)"},
 	{Key: "max-in-flight", Env: "GRADUS_MAX_IN_FLIGHT", Default: "0", Serve: true, Usage: "most answers being graded at once for everyone; beyond it requests are refused (0: by the processors and --concurrency)"},
+	{Key: "api-key", Env: "GRADUS_API_KEY", Secret: true, File: true, Usage: "key that gradus batch --server sends to the service"},
 	{Key: "webhook-secret", Env: "GRADUS_WEBHOOK_SECRET", Secret: true, File: true, Serve: true, Usage: "signs webhooks: whsec_BASE64, or text of 24 to 64 characters; a second one after a comma signs too; without it a batch cannot ask for one"},
 	{Key: "secret", Env: "GRADUS_SECRET", Secret: true, File: true, Usage: "key for fence markers and the page's sessions; made once and kept in Redis when unset"},
 	{Key: "rubrics", Env: "GRADUS_RUBRICS", Usage: "folder of question sets that replace or extend the embedded ones; reloaded when it changes"},
