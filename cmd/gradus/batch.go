@@ -14,6 +14,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/app"
 	"github.com/gradus-ai/gradus/internal/batch"
 	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rows"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
@@ -23,7 +24,7 @@ type batchFlags struct {
 	out, question, format, detail, onError string
 	server                                 string
 	estimate, fallback, fresh, mix, quiet  bool
-	asJSON                                 bool
+	asJSON, providerBatch                  bool
 	maxCost                                float64
 }
 
@@ -42,7 +43,9 @@ func newBatch(tty *terminal) *cobra.Command {
 			"stays, what failed is tried again, a torn last line is cut. The first Ctrl-C\n" +
 			"finishes the answers in progress, the second stops at once; neither loses a row.\n" +
 			"With --server the batch goes on at the service, and the same command collects it:\n" +
-			"which it is stands in RESULTS.server.json until then.",
+			"which it is stands in RESULTS.server.json until then. With --provider-batch the\n" +
+			"model's provider answers within a day, for half; RESULTS.provider.json says what\n" +
+			"was sent, and the same command collects it.",
 		Example: "gradus batch answers.csv -o results.csv -q lead-platform-engineer/first-90-days\n" +
 			"gradus batch answers.jsonl -o results.jsonl --estimate\n" +
 			"gradus batch answers.jsonl -o results.jsonl --max-cost 2.50",
@@ -62,6 +65,7 @@ func newBatch(tty *terminal) *cobra.Command {
 	flags.BoolVar(&f.mix, "mix", false, "go on with RESULTS although it was made by another judge, prompt or rubric")
 	flags.BoolVar(&f.asJSON, "json", false, "print the summary, or the estimate, as JSON")
 	flags.StringVar(&f.server, "server", "", "have the gradus service at this URL grade; its key is in GRADUS_API_KEY")
+	flags.BoolVar(&f.providerBatch, "provider-batch", false, "send the answers through the provider's batch API, at half the price; what it does not answer is asked live")
 	flags.BoolVar(&f.quiet, "quiet", false, "show no progress")
 	return cmd
 }
@@ -93,16 +97,19 @@ func sameFile(a, b string) bool {
 
 // grader is who grades here.
 func (f *batchFlags) grader(cmd *cobra.Command, tty *terminal) (grader, error) {
-	if f.server != "" {
+	options := batch.Options{Judge: grading.Auto, Fallback: f.fallback, Fresh: f.fresh, Detail: f.detail}
+	if f.maxCost > 0 {
+		options.MaxCost = &f.maxCost
+	}
+	switch {
+	case f.providerBatch:
+		return newProvider(cmd, tty, f, options)
+	case f.server != "":
 		return newThere(cmd, tty, f)
 	}
 	a, err := open(cmd, tty)
 	if err != nil {
 		return nil, err
-	}
-	options := batch.Options{Judge: grading.Auto, Fallback: f.fallback, Fresh: f.fresh, Detail: f.detail}
-	if f.maxCost > 0 {
-		options.MaxCost = &f.maxCost
 	}
 	return newHere(a, options), nil
 }
@@ -129,6 +136,19 @@ type standing struct {
 	total, pending, cached, review, failed int
 	skipped                                int // rows that a service left out
 	spent, saved                           api.Usage
+}
+
+// plus is how far a batch has come when a part of it has come so far.
+func (s *standing) plus(part *standing) *standing {
+	sum := *s
+	sum.pending -= part.total - part.pending
+	sum.cached += part.cached
+	sum.review += part.review
+	sum.failed += part.failed
+	sum.skipped += part.skipped
+	sum.spent = api.Usage(judge.Usage(s.spent).Plus(judge.Usage(part.spent)))
+	sum.saved = api.Usage(judge.Usage(s.saved).Plus(judge.Usage(part.saved)))
+	return &sum
 }
 
 func (f *batchFlags) run(cmd *cobra.Command, tty *terminal, name string) error {

@@ -18,6 +18,7 @@ type talk struct {
 	bars    *mpb.Progress // nil elsewhere than on a terminal
 	bar     *mpb.Bar
 	last    atomic.Pointer[standing]
+	before  *standing // what had come before the batch that is under way; nil for nothing
 	started time.Time
 	told    time.Time
 	quiet   bool
@@ -68,6 +69,9 @@ func (t *talk) extras() string {
 
 // progress takes the batch as it stands.
 func (t *talk) progress(b *standing) {
+	if t.before != nil {
+		b = t.before.plus(b)
+	}
 	t.last.Store(b)
 	if t.quiet {
 		return
@@ -94,15 +98,34 @@ func (t *talk) line(done int) {
 
 // drains says that what is in progress is finished, and nothing more is begun.
 func (t *talk) drains() {
+	t.say("stopping: the answers in progress are being finished; Ctrl-C again stops at once")
+}
+
+// waiting says, now and then, how many requests a provider has answered.
+func (t *talk) waiting(answered, total int) {
+	if time.Since(t.told) >= tellEvery {
+		t.told = time.Now()
+		t.say("waiting for the provider: %d of %s answered", answered, count(total, "request"))
+	}
+}
+
+// say writes a line.
+func (t *talk) say(format string, values ...any) {
 	if t.quiet {
 		return
 	}
-	const text = "stopping: the answers in progress are being finished; Ctrl-C again stops at once\n"
+	text := fmt.Sprintf(format, values...) + "\n"
 	if t.bars != nil {
 		_, _ = io.WriteString(t.bars, text) // above the bar
 		return
 	}
 	fmt.Fprint(t.out, text)
+}
+
+// after is the talk about answers that come after others.
+func (t *talk) after(before *standing) *talk {
+	t.before = before
+	return t
 }
 
 // end leaves a last line.

@@ -101,11 +101,15 @@ func open(cmd *cobra.Command, tty *terminal) (*app.App, error) {
 	return openWith(cmd, tty, cfg)
 }
 
-func openWith(cmd *cobra.Command, tty *terminal, cfg *config.Config) (*app.App, error) {
+func openWith(cmd *cobra.Command, tty *terminal, cfg *config.Config, more ...func(*app.Options)) (*app.App, error) {
 	if !cmd.Flags().Changed("log-level") {
 		cfg.LogLevel = max(cfg.LogLevel, slog.LevelWarn) // a command's talk is its own
 	}
-	return app.New(cmd.Context(), cfg, app.Options{Logger: logger(cfg, tty.err), Version: release(), OneShot: true})
+	options := app.Options{Logger: logger(cfg, tty.err), Version: release(), OneShot: true}
+	for _, set := range more {
+		set(&options)
+	}
+	return app.New(cmd.Context(), cfg, options)
 }
 
 // exactArgs makes a usage error of what check finds.

@@ -18,6 +18,8 @@ import (
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/judge/lexical"
+	"github.com/gradus-ai/gradus/internal/judge/model"
+	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/prompt"
 	"github.com/gradus-ai/gradus/internal/rubric"
 	"github.com/gradus-ai/gradus/internal/store"
@@ -46,6 +48,11 @@ type Options struct {
 	// LaxWebhooks lets webhooks go to these networks by plain http, which is for
 	// tests: see webhook.Config.
 	LaxWebhooks []netip.Prefix
+	// Prepaid, where set, holds replies of the model that need not be asked for.
+	Prepaid *llm.Prepaid
+	// Secret, where set, takes the place of the configured one: for requests
+	// that another process has to make again, word for word.
+	Secret []byte
 }
 
 // App is the running program. Make it with New, end it with Close (or let Run
@@ -63,7 +70,7 @@ type App struct {
 	store       *store.Store
 	metrics     *metrics
 	lexical     judge.Judge
-	model       judge.Judge // nil without a model
+	model       *model.Judge // nil without a model
 	service     *grading.Service
 	models      []string
 	closers     []closer
@@ -125,9 +132,10 @@ func (a *App) Probing() (*grading.Service, error) {
 // share them: with a model come limits and a memory of how it is doing.
 func (a *App) makeJudges(ctx context.Context) (err error) {
 	a.lexical = lexical.New()
-	if a.cfg.ModelConfigured() && a.cfg.Judge != grading.Lexical {
-		a.model, err = a.modelJudge(ctx, a.lexical)
+	if !a.cfg.ModelConfigured() || a.cfg.Judge == grading.Lexical {
+		return nil
 	}
+	a.model, err = a.modelJudge(ctx, a.lexical)
 	return err
 }
 
@@ -143,12 +151,14 @@ type graderOptions struct {
 func (a *App) grader(o graderOptions) (*grading.Service, error) {
 	cfg := grading.Config{
 		Lexical:           a.lexical,
-		Model:             a.model,
 		Cache:             a.store,
 		Now:               time.Now,
 		Timeout:           o.timeout,
 		Observe:           a.metrics.graded,
 		AllowSampleAnswer: o.probing,
+	}
+	if a.model != nil {
+		cfg.Model = a.model
 	}
 	if o.gate != nil {
 		cfg.Lexical = o.gate(cfg.Lexical)
@@ -226,9 +236,12 @@ func loadPrompts(folder string) (*prompt.Prompts, error) {
 }
 
 // secret is the key for the markers around answers and for the page's sessions:
-// the operator's, else one kept in Redis so that all processes agree, else one
+// the program's own, else the operator's, else one kept in Redis so that all processes agree, else one
 // for this process.
 func (a *App) secret(ctx context.Context) []byte {
+	if a.options.Secret != nil {
+		return a.options.Secret
+	}
 	if a.cfg.Secret != "" {
 		return []byte(a.cfg.Secret.Reveal())
 	}

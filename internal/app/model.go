@@ -15,6 +15,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/judge/model"
 	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/llm/openai"
+	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
 // ErrChooseModel is returned when an endpoint has several models, or none, and
@@ -35,10 +36,13 @@ func (a *App) Proposer(ctx context.Context) (importer.Proposer, error) {
 }
 
 // modelJudge makes the judge that asks an LLM.
-func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, error) {
+func (a *App) modelJudge(ctx context.Context, second judge.Judge) (*model.Judge, error) {
 	completer, err := a.completer(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if a.options.Prepaid != nil {
+		completer = a.options.Prepaid.Before(completer)
 	}
 	return model.New(model.Config{
 		Completer: completer,
@@ -51,8 +55,30 @@ func (a *App) modelJudge(ctx context.Context, second judge.Judge) (judge.Judge, 
 	})
 }
 
-// completer asks the configured models, with everything between us and them.
-func (a *App) completer(ctx context.Context) (llm.Completer, error) {
+// Openings are the requests that grading an answer with the model begins with;
+// none for an answer of which no model is asked. The error is
+// grading.ErrNoModel where none is configured.
+func (a *App) Openings(q *rubric.Question, answer string) ([]llm.Request, error) {
+	if a.model == nil {
+		return nil, grading.ErrNoModel
+	}
+	return a.model.Openings(judge.Task{Question: q, Answer: answer})
+}
+
+// Endpoint asks the first of the configured models, with nothing in between.
+// The error is grading.ErrNoModel where none is configured.
+func (a *App) Endpoint() (*openai.Client, error) {
+	if a.model == nil {
+		return nil, grading.ErrNoModel
+	}
+	endpoint, err := a.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	return endpoint.For(a.models[0]), nil
+}
+
+func (a *App) endpoint() (*openai.Client, error) {
 	endpoint, err := openai.New(openai.Config{
 		BaseURL:        a.cfg.OpenAIBaseURL,
 		APIKey:         a.cfg.OpenAIAPIKey.Reveal(),
@@ -62,6 +88,15 @@ func (a *App) completer(ctx context.Context) (llm.Completer, error) {
 	})
 	if err != nil {
 		return nil, &config.InvalidError{Faults: []string{err.Error()}}
+	}
+	return endpoint, nil
+}
+
+// completer asks the configured models, with everything between us and them.
+func (a *App) completer(ctx context.Context) (llm.Completer, error) {
+	endpoint, err := a.endpoint()
+	if err != nil {
+		return nil, err
 	}
 	if a.models == nil {
 		if a.models, err = chooseModels(ctx, a.cfg, endpoint); err != nil {

@@ -105,10 +105,10 @@ func details(status int, code, requestID string, retryAfter time.Duration) strin
 	if status != 0 {
 		parts = append(parts, fmt.Sprintf("status %d", status))
 	}
-	if code = token(code); code != "" {
+	if code = Token(code); code != "" {
 		parts = append(parts, "code "+code)
 	}
-	if requestID = token(requestID); requestID != "" {
+	if requestID = Token(requestID); requestID != "" {
 		parts = append(parts, "request "+requestID)
 	}
 	if retryAfter > 0 {
@@ -125,9 +125,9 @@ func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 // maxToken bounds a code or request id, in bytes.
 const maxToken = 64
 
-// token lets through what looks like a code or an id and nothing that could
+// Token lets through what looks like a code or an id and nothing that could
 // be a piece of text.
-func token(s string) string {
+func Token(s string) string {
 	if len(s) > maxToken {
 		return ""
 	}

@@ -51,6 +51,8 @@ type Reply struct {
 	Truncated bool
 	Model     string // as the endpoint named it
 	Usage     Usage
+	// Discount is the share of the usual price, 0..1, that was not charged.
+	Discount float64
 }
 
 // Completer asks a model.

@@ -29,7 +29,7 @@ var (
 // an answer has one: what is not listed is the endpoint's fault from 500 on
 // and the request's below.
 func (f Failure) Err() error {
-	code, id := token(f.Code), token(f.RequestID)
+	code, id := Token(f.Code), Token(f.RequestID)
 	refused := func(kind error) error {
 		return &RefusedError{Kind: kind, Status: f.Status, Code: code, RequestID: id}
 	}

@@ -54,8 +54,7 @@ func runsAway(text string, n int) bool {
 // repair and so has had that; one that cannot be read gets one
 // repair turn. What is still unusable then comes back as a reason; an error
 // means that the model could not be asked.
-func (j *Judge) ask(ctx context.Context, l *ledger, r prompt.Rendered, n int, answer string) (readings []reading, reason string, err error) {
-	req := request(r, n)
+func (j *Judge) ask(ctx context.Context, l *ledger, req llm.Request, n int, answer string) (readings []reading, reason string, err error) {
 	first := req.Messages
 	var longer, repaired bool
 	for {

@@ -17,6 +17,37 @@ const (
 // cache.
 const minCachedPrefix = 1024
 
+// Openings are the requests that judging an answer begins with; none for an
+// answer that is judged without a call. What follows (second looks, repairs)
+// depends on the replies.
+func (j *Judge) Openings(task judge.Task) ([]llm.Request, error) {
+	h, err := j.open(task)
+	if err != nil || h.task.Reading.Answer.Blank() {
+		return nil, err
+	}
+	return j.openings(task, h.mark)
+}
+
+func (j *Judge) openings(task judge.Task, mark string) ([]llm.Request, error) {
+	criteria := len(task.Question.Criteria)
+	if !j.cfg.Thorough {
+		rendered, err := j.cfg.Prompts.Grade(task.Question, task.Answer, mark)
+		if err != nil {
+			return nil, err
+		}
+		return []llm.Request{request(rendered, criteria)}, nil
+	}
+	out := make([]llm.Request, criteria)
+	for i := range out {
+		rendered, err := j.cfg.Prompts.Criterion(task.Question, i, task.Answer, mark)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = request(rendered, 1)
+	}
+	return out, nil
+}
+
 // Estimate is what judging an answer would cost, by the length of its prompt
 // and of a usual reply; nobody is asked. With warm the part of the prompt that
 // all answers to the question share counts as cached, where it is long enough.
@@ -25,21 +56,13 @@ func (j *Judge) Estimate(task judge.Task, warm bool) (judge.Usage, error) {
 	if task.Reading != nil && task.Reading.Answer.Blank() {
 		return judge.Usage{}, nil
 	}
-	mark := j.mark(task.Answer)
-	if !j.cfg.Thorough {
-		rendered, err := j.cfg.Prompts.Grade(task.Question, task.Answer, mark)
-		if err != nil {
-			return judge.Usage{}, err
-		}
-		return j.estimate(request(rendered, len(task.Question.Criteria)), len(task.Question.Criteria), warm), nil
+	requests, err := j.openings(task, j.mark(task.Answer))
+	if err != nil {
+		return judge.Usage{}, err
 	}
 	var sum judge.Usage
-	for i := range task.Question.Criteria {
-		rendered, err := j.cfg.Prompts.Criterion(task.Question, i, task.Answer, mark)
-		if err != nil {
-			return judge.Usage{}, err
-		}
-		sum = sum.Plus(j.estimate(request(rendered, 1), 1, warm))
+	for _, req := range requests {
+		sum = sum.Plus(j.estimate(req, len(task.Question.Criteria)/len(requests), warm))
 	}
 	return sum, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gradus-ai/gradus/internal/evidence"
 	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/llm"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
@@ -83,13 +84,8 @@ func (h *hearing) distrustWorn() {
 }
 
 // readAll asks for all criteria in one call.
-func (h *hearing) readAll(ctx context.Context) error {
-	q := h.task.Question
-	rendered, err := h.judge.cfg.Prompts.Grade(q, h.task.Answer, h.mark)
-	if err != nil {
-		return err
-	}
-	readings, reason, err := h.judge.ask(ctx, h.ledger, rendered, len(q.Criteria), h.task.Answer)
+func (h *hearing) readAll(ctx context.Context, opening llm.Request) error {
+	readings, reason, err := h.judge.ask(ctx, h.ledger, opening, len(h.opinions), h.task.Answer)
 	if err != nil {
 		return err
 	}
@@ -104,13 +100,9 @@ func (h *hearing) readAll(ctx context.Context) error {
 }
 
 // readEach asks for each criterion in a call of its own.
-func (h *hearing) readEach(ctx context.Context) error {
+func (h *hearing) readEach(ctx context.Context, openings []llm.Request) error {
 	return bounded(ctx, len(h.opinions), h.judge.cfg.Parallel, func(ctx context.Context, i int) error {
-		rendered, err := h.judge.cfg.Prompts.Criterion(h.task.Question, i, h.task.Answer, h.mark)
-		if err != nil {
-			return err
-		}
-		readings, reason, err := h.judge.ask(ctx, h.ledger, rendered, 1, h.task.Answer)
+		readings, reason, err := h.judge.ask(ctx, h.ledger, openings[i], 1, h.task.Answer)
 		switch {
 		case err != nil:
 			return err

@@ -34,7 +34,7 @@ func (l *ledger) add(reply *llm.Reply) {
 	if l.price != nil {
 		cost, known = l.price(reply.Model, reply.Usage)
 	}
-	l.cost += cost
+	l.cost += cost * (1 - reply.Discount)
 	l.unknown = l.unknown || !known
 }
 

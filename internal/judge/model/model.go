@@ -142,10 +142,14 @@ func (j *Judge) Judge(ctx context.Context, task judge.Task) (*judge.Judgement, e
 	if h.task.Reading.Answer.Blank() {
 		return &judge.Judgement{Findings: judge.NothingSaid(task.Question)}, nil
 	}
+	openings, err := j.openings(h.task, h.mark)
+	if err != nil {
+		return nil, err
+	}
 	if j.cfg.Thorough {
-		err = h.readEach(ctx)
+		err = h.readEach(ctx, openings)
 	} else {
-		err = h.readAll(ctx)
+		err = h.readAll(ctx, openings[0])
 	}
 	if err != nil {
 		return nil, err

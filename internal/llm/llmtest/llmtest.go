@@ -33,7 +33,7 @@
 //	close(release)
 //
 // GET /models is answered at any time from SetModels and is not part of the
-// script. Everything is closed and checked through t.Cleanup.
+// script; nor are batches of requests, which TakeBatches answers. Everything is closed and checked through t.Cleanup.
 package llmtest
 
 import (
@@ -66,6 +66,7 @@ type Server struct {
 	script   []Step
 	requests []Request
 	models   []string
+	batches  *Batches // nil until TakeBatches
 }
 
 // New starts a server that follows the steps and stops it when t ends.
@@ -133,11 +134,16 @@ func (s *Server) close() {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	batches := s.batches
+	s.mu.Unlock()
 	switch {
 	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/models"):
 		s.serveModels(w)
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/chat/completions"):
 		s.serveCompletion(w, r)
+	case batches != nil:
+		batches.serve(w, r)
 	default:
 		s.t.Errorf("llmtest: unexpected %s %s", r.Method, r.URL.Path)
 		writeError(w, http.StatusNotFound, apiError{Message: "no such path", Code: "unknown_path"})

@@ -94,6 +94,7 @@ type Config struct {
 type Client struct {
 	cfg     Config
 	api     *api.Client
+	files   *api.Client // for the content of files
 	model   string
 	learned *learned
 }
@@ -132,18 +133,21 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Transport == nil {
 		cfg.Transport = newTransport(cfg)
 	}
-	client := &Client{cfg: cfg, api: api.NewClientWithConfig(goOpenAI(cfg, base))}
+	below, w := goOpenAI(cfg, base)
+	client := &Client{cfg: cfg, api: api.NewClientWithConfig(below)}
+	below.HTTPClient = fileWire{w}
+	client.files = api.NewClientWithConfig(below)
 	return client.For(cfg.Model), nil
 }
 
 // For is a client for another model at the same endpoint, over the same
 // connections.
 func (c *Client) For(model string) *Client {
-	return &Client{cfg: c.cfg, api: c.api, model: model, learned: &learned{}}
+	return &Client{cfg: c.cfg, api: c.api, files: c.files, model: model, learned: &learned{}}
 }
 
-// goOpenAI configures the client underneath.
-func goOpenAI(cfg Config, base *url.URL) api.ClientConfig {
+// goOpenAI configures the client underneath, with its wire.
+func goOpenAI(cfg Config, base *url.URL) (api.ClientConfig, *wire) {
 	out := api.DefaultConfig(cfg.APIKey)
 	// A query belongs behind the path that go-openai appends, not before it.
 	out.APIVersion = base.Query().Get("api-version")
@@ -159,7 +163,7 @@ func goOpenAI(cfg Config, base *url.URL) api.ClientConfig {
 		w.azureKey = cfg.APIKey
 	}
 	out.HTTPClient = w
-	return out
+	return out, w
 }
 
 // Close closes the connections that are not in use. The client and its

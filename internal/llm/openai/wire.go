@@ -27,22 +27,11 @@ var errOversized = errors.New("reply is larger than the limit")
 // Do sends a request. The error is a *refusal, an error of package llm, or the
 // transport's.
 func (w *wire) Do(req *http.Request) (*http.Response, error) {
-	if err := plainZero(req); err != nil {
-		return nil, err
-	}
-	if w.azureKey != "" {
-		req.Header.Set("Api-Key", w.azureKey)
-	}
-	resp, err := w.client.Do(req)
+	resp, err := w.send(req)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode < 200 || resp.StatusCode >= 300 {
-		// Whatever of the page cannot be read is not missed.
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, errorBodyLimit))
-		return nil, parseRefusal(resp.StatusCode, resp.Header, body, w.now())
-	}
 	body, err := readAll(resp, w.limit)
 	if err != nil {
 		return nil, err
@@ -57,6 +46,34 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
+
+// send is Do for replies that are not looked at: the caller closes the body.
+func (w *wire) send(req *http.Request) (*http.Response, error) {
+	if err := plainZero(req); err != nil {
+		return nil, err
+	}
+	if w.azureKey != "" {
+		req.Header.Set("Api-Key", w.azureKey)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	// Whatever of the page cannot be read is not missed.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, errorBodyLimit))
+	return nil, parseRefusal(resp.StatusCode, resp.Header, body, w.now())
+}
+
+// fileWire carries requests for files: what comes is read line by line, by
+// whoever asked.
+type fileWire struct{ *wire }
+
+// Do sends a request; errors are as in wire.Do.
+func (w fileWire) Do(req *http.Request) (*http.Response, error) { return w.send(req) }
 
 // readAll reads a reply up to the limit, counted after inflation: net/http
 // inflates as it is read, so a bomb is cut where the limit is.
