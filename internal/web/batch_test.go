@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
@@ -36,12 +35,17 @@ func upload(n int) string {
 // drop drops a file on the page as somebody would with the mouse.
 func (b *tab) drop(name, content string) {
 	b.Helper()
-	b.until(`document.querySelector("[data-upload]:not([hidden])")`)
 	eval[bool](b, fmt.Sprintf(`(() => {
 		const data = new DataTransfer();
 		data.items.add(new File([%s], %q));
 		return document.querySelector("[data-drop]").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true})) || true;
 	})()`, quoted(content), name))
+}
+
+// accept has a checked file graded.
+func (b *tab) accept() {
+	b.Helper()
+	b.arrive(func() { b.click("[data-accept] button") })
 }
 
 func TestBatchToItsEnd(t *testing.T) {
@@ -55,13 +59,13 @@ func TestBatchToItsEnd(t *testing.T) {
 	require.Equal(t, "1 row cannot be accepted", b.text("#checked-title"))
 	require.Contains(t, b.text(".faults tbody"), fmt.Sprintf("%d\t", strings.Count(rows, "\n")+1), "the line is named")
 	require.Contains(t, b.text("[data-estimate]"), "40")
-	b.click("[data-accept] button")
-	b.until(`location.pathname === "/batches/ba_test" && document.querySelector("[data-state]").innerText.includes("40 to go")`)
+	b.accept()
+	b.until(`document.querySelector("[data-state]").innerText.includes("40 to go")`)
 	require.Contains(t, clerk.upload, "on_error=skip")
 
 	clerk.work(15)
 	b.until(`document.querySelector("[data-state]").innerText.includes("25 to go") && document.querySelectorAll(".matrix tbody tr[data-at]").length === 15`)
-	require.Equal(t, "10 percent.", eval[string](b, `document.querySelector("[data-says]").textContent.replace("30", "10").replace("20", "10")`))
+	require.Equal(t, "30 percent.", eval[string](b, `document.querySelector("[data-says]").textContent`))
 	b.visit("/batches/ba_test") // in the middle
 	b.until(`document.querySelectorAll(".matrix tbody tr[data-at]").length === 15`)
 	clerk.work(25)
@@ -94,8 +98,7 @@ func TestBatchToItsEnd(t *testing.T) {
 	b.keys(kb.ArrowRight)
 	b.until(fmt.Sprintf(`document.querySelector("#drawer-title").innerText !== %q`, first))
 	b.keys(kb.Escape)
-	b.until(`!document.querySelector("dialog[open]")`)
-	require.Equal(t, "1", eval[string](b, `document.activeElement.closest("tr").dataset.at`), "back where one was")
+	b.until(`!document.querySelector("dialog[open]") && document.activeElement.closest("tr").dataset.at === "1"`) // back where one was
 
 	// A row that failed says why.
 	b.visit("/batches/ba_test?show=failed")
@@ -106,14 +109,14 @@ func TestBatchToItsEnd(t *testing.T) {
 	b.keys(kb.Escape)
 
 	b.visit("/batches")
-	b.until(`document.querySelector("[data-list] li")`)
 	require.Contains(t, b.text("[data-list]"), "40 answers from answers.csv")
 	b.until(`document.querySelector("[data-list]").innerText.includes("completed")`)
-	b.click("[data-list] a")
+	b.arrive(func() { b.click("[data-list] a") })
 	b.until(`document.querySelector("[data-matrix] tr[data-at]")`)
 	b.click("[data-forget]")
-	b.click("[data-yes]")
-	b.until(`location.pathname === "/batches" && document.querySelector("[data-mine][hidden]")`)
+	b.arrive(func() { b.click("[data-yes]") })
+	require.Equal(t, "/batches", eval[string](b, `location.pathname`))
+	require.Equal(t, 1, b.count("[data-mine][hidden]"))
 	require.True(t, clerk.purged)
 }
 
@@ -122,7 +125,6 @@ func TestBatchIsStopped(t *testing.T) {
 	base, clerk := slowly(t, service(t))
 	b := newTab(t, base)
 	b.visit("/batches")
-	b.until(`document.querySelector("[data-upload]:not([hidden])")`)
 	b.click(".paste summary")
 	b.click("#pasted")
 	b.keys(`{"id":"a","answer":"I would look around."}`)
@@ -130,7 +132,7 @@ func TestBatchIsStopped(t *testing.T) {
 	b.click("[data-go]")
 	b.until(`document.querySelector("[data-accept] button")`)
 	require.Equal(t, "1 answer is ready to be graded", b.text("#checked-title"))
-	b.click("[data-accept] button")
+	b.accept()
 	b.until(`document.querySelector("[data-cancel]:not([hidden])")`)
 	require.Contains(t, clerk.upload, "question_id=lead-platform-engineer%2Ffirst-90-days")
 	b.click("[data-cancel]")
@@ -150,9 +152,7 @@ func TestTwoThousandRowsAreSmooth(t *testing.T) {
 	b := newTab(t, base)
 	b.visit("/batches")
 	b.drop("answers.csv", upload(2000))
-	b.until(`document.querySelector("[data-accept] button")`)
-	b.click("[data-accept] button")
-	b.until(`location.pathname === "/batches/ba_test"`)
+	b.accept()
 	clerk.work(2000)
 	b.until(`document.querySelector('[data-n="all"]')?.innerText === "2,000"`)
 	require.Less(t, b.count(".matrix tbody tr"), 60)
@@ -185,16 +185,14 @@ func TestSampleBatchOnTheWholeService(t *testing.T) {
 	const key = "a-key-of-more-than-thirty-two-letters"
 	b := newTab(t, service(t, func(c *config.Config) { c.APIKeys = []config.Secret{key} }))
 	b.visit("/batches")
-	b.until(`document.activeElement?.id === "key"`)
-	b.keys(key + kb.Enter)
-	b.until(`document.querySelector("[data-upload]:not([hidden])")`)
+	b.signIn(key)
 	b.click("[data-sample]")
 	b.until(`document.querySelector("[data-accept] button")`)
 	require.Equal(t, "8 answers are ready to be graded", b.text("#checked-title"))
-	b.click("[data-accept] button")
-	b.until(`document.querySelector("[data-state]")?.innerText.startsWith("Finished.") && document.querySelector('[data-n="all"]').innerText === "8"`)
+	b.accept()
+	b.until(`document.querySelector("[data-state]").innerText.startsWith("Finished.") && document.querySelector('[data-n="all"]').innerText === "8"`)
 	id := strings.TrimPrefix(eval[string](b, `location.pathname`), "/batches/")
-	b.do(chromedp.Reload())
+	b.reload()
 	b.until(`document.querySelectorAll(".matrix tbody tr[data-at]").length === 8`)
 	b.click(".matrix tbody tr[data-at='1'] button")
 	b.until(`document.querySelector("dialog[open] [data-grade]")`)
@@ -218,7 +216,8 @@ func TestSampleBatchOnTheWholeService(t *testing.T) {
 	b.visit("/batches/" + id)
 	b.until(`document.querySelector("[data-matrix] tr[data-at]")`)
 	b.click("[data-forget]")
-	b.click("[data-yes]")
-	b.until(`location.pathname === "/batches" && document.querySelector("[data-mine][hidden]")`)
+	b.arrive(func() { b.click("[data-yes]") })
+	require.Equal(t, "/batches", eval[string](b, `location.pathname`))
+	require.Equal(t, 1, b.count("[data-mine][hidden]"))
 	require.Equal(t, 404, eval[int](b, fmt.Sprintf(`fetch("/v1/batches/%s").then(r => r.status)`, id)))
 }
