@@ -136,7 +136,11 @@ func TestSessionIsSealed(t *testing.T) {
 	}
 	require.Equal(t, "the-key", read(s, cookie.Value))
 	require.Empty(t, s.key(plain))
-	for _, value := range []string{"", "x", cookie.Value[:20], cookie.Value + "A", "A" + cookie.Value[1:], strings.ToUpper(cookie.Value)} {
+	first := "A"
+	if strings.HasPrefix(cookie.Value, first) {
+		first = "B"
+	}
+	for _, value := range []string{"", "x", cookie.Value[:20], cookie.Value + "A", first + cookie.Value[1:], strings.ToUpper(cookie.Value)} {
 		require.Empty(t, read(s, value), "somebody else's work")
 	}
 	other, err := newSeal([]byte("another secret of a length"), s.now)
