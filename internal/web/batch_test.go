@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +42,17 @@ func (b *tab) drop(name, content string) {
 		data.items.add(new File([%s], %q));
 		return document.querySelector("[data-drop]").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true})) || true;
 	})()`, quoted(content), name))
+}
+
+// choose chooses a file as somebody would in the window for it.
+func (b *tab) choose(name, content string) {
+	b.Helper()
+	eval[bool](b, fmt.Sprintf(`(input => {
+		const data = new DataTransfer();
+		data.items.add(new File([%s], %q));
+		input.files = data.files;
+		return input.dispatchEvent(new Event("change", {bubbles: true}));
+	})(document.querySelector("#file"))`, quoted(content), name))
 }
 
 // accept has a checked file graded.
@@ -113,7 +126,7 @@ func TestBatchToItsEnd(t *testing.T) {
 	b.until(`document.querySelector("[data-list]").innerText.includes("completed")`)
 	b.arrive(func() { b.click("[data-list] a") })
 	b.until(`document.querySelector("[data-matrix] tr[data-at]")`)
-	b.click("[data-forget]")
+	b.click("[data-erase]")
 	b.arrive(func() { b.click("[data-yes]") })
 	require.Equal(t, "/batches", eval[string](b, `location.pathname`))
 	require.Equal(t, 1, b.count("[data-mine][hidden]"))
@@ -143,34 +156,46 @@ func TestBatchIsStopped(t *testing.T) {
 	b.until(`document.querySelector("[data-state]").innerText.startsWith("Stopped.")`)
 }
 
-// Two thousand rows: a few dozen are in the page, and a step of scrolling costs
-// what a few dozen cost. The quickest of ten steps is what is held against the
-// clock: the others tell how busy the machine is.
+// Two thousand rows: a few dozen are in the page, and a step of scrolling makes
+// no more of them, so that it costs what it costs for a few dozen. How long that
+// takes depends on the machine, and is told.
 func TestTwoThousandRowsAreSmooth(t *testing.T) {
 	t.Parallel()
 	base, clerk := slowly(t, service(t))
 	b := newTab(t, base)
 	b.visit("/batches")
-	b.drop("answers.csv", upload(2000))
+	b.choose("answers.csv", upload(2000))
+	b.until(`document.querySelector("[data-accept] button")`)
 	b.accept()
 	clerk.work(2000)
 	b.until(`document.querySelector('[data-n="all"]')?.innerText === "2,000"`)
 	require.Less(t, b.count(".matrix tbody tr"), 60)
-	slow := eval[float64](b, `(async () => {
+	type step struct{ Rows, Made, Took float64 }
+	steps := eval[[]step](b, `(async () => {
 		const region = document.querySelector("[data-matrix]");
-		const took = [];
+		const steps = [];
+		let made = 0;
+		const observer = new MutationObserver(list => { for (const m of list) made += m.addedNodes.length; });
+		observer.observe(region.querySelector("tbody"), {childList: true});
 		for (let y = 0; y < region.scrollHeight; y += 900) {
 			const start = performance.now();
 			region.scrollTop = y;
 			region.dispatchEvent(new Event("scroll"));
 			region.getBoundingClientRect();
-			took.push(performance.now() - start);
+			const took = performance.now() - start;
 			await new Promise(requestAnimationFrame);
+			steps.push({rows: region.querySelectorAll("tbody tr").length, made, took});
+			made = 0;
 		}
-		return took.sort((a, b) => a - b)[Math.floor(took.length * .1)];
+		return steps;
 	})()`)
-	t.Logf("a step of scrolling takes %.1f ms", slow)
-	require.Less(t, slow, 50.0)
+	require.Greater(t, len(steps), 90)
+	for _, s := range steps {
+		require.Less(t, s.Rows, 60.0)
+		require.Less(t, s.Made, 60.0)
+	}
+	slices.SortFunc(steps, func(a, b step) int { return cmp.Compare(a.Took, b.Took) })
+	t.Logf("a step of scrolling takes %.1f ms, the median of %d", steps[len(steps)/2].Took, len(steps))
 	b.until(`document.querySelector(".matrix tbody").innerText.includes("cand-1999")`)
 	// The search goes through all of them at once.
 	search := eval[float64](b, `(s => { const start = performance.now(); s.value = "cand-1999"; s.dispatchEvent(new Event("input")); return performance.now() - start; })(document.querySelector("#search"))`)
@@ -215,7 +240,7 @@ func TestSampleBatchOnTheWholeService(t *testing.T) {
 
 	b.visit("/batches/" + id)
 	b.until(`document.querySelector("[data-matrix] tr[data-at]")`)
-	b.click("[data-forget]")
+	b.click("[data-erase]")
 	b.arrive(func() { b.click("[data-yes]") })
 	require.Equal(t, "/batches", eval[string](b, `location.pathname`))
 	require.Equal(t, 1, b.count("[data-mine][hidden]"))

@@ -30,7 +30,7 @@ func (p *Page) batches(w http.ResponseWriter, r *http.Request) error {
 	for _, set := range sets {
 		s.Sets = append(s.Sets, lines(set))
 	}
-	return p.render(w, r, http.StatusOK, "batches", sheet{Title: "Grade many answers", Nav: "batches", Module: "upload.js", Content: s})
+	return p.render(w, r, http.StatusOK, "batches", sheet{Title: "Grade many answers", Nav: "batches", Style: "batches.css", Module: "upload.js", Content: s})
 }
 
 // batchSheet is the page of one batch. What is in it is read by the page's
@@ -51,7 +51,7 @@ func (p *Page) batch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s := batchSheet{ID: r.PathValue("id"), Verdicts: []api.Verdict{api.Met, api.Partial, api.Missed, api.Contradicted, api.CannotAssess, "pitfall"}}
-	return p.render(w, r, http.StatusOK, "batch", sheet{Title: "Batch", Nav: "batches", Module: "batch.js", Content: s})
+	return p.render(w, r, http.StatusOK, "batch", sheet{Title: "Batch", Nav: "batches", Style: "batches.css", Module: "batch.js", Content: s})
 }
 
 // sampleCSV answers GET /batches/sample.csv: a file to try a batch with, of

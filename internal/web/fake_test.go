@@ -12,9 +12,11 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,13 +141,14 @@ func (c *clerk) take(w http.ResponseWriter, r *http.Request) {
 	c.reply(w, 202, c.batch)
 }
 
-// work grades the next n items; the last one ends the batch. A row whose answer
-// is "fail" fails, one that says "doubt" needs a review.
+// work grades the next n items, the last of the upload first, as a service need
+// not keep to its order; the last one to be graded ends the batch. A row whose
+// answer is "fail" fails, one that says "doubt" needs a review.
 func (c *clerk) work(n int) {
 	c.t.Helper()
 	for range n {
 		c.mu.Lock()
-		i := len(c.rows)
+		i := len(c.items) - len(c.rows) - 1
 		item := c.items[i]
 		c.mu.Unlock()
 		row := api.ResultRow{Index: i, ID: item.ID, Status: api.RowGraded}
@@ -166,7 +169,7 @@ func (c *clerk) work(n int) {
 			}
 		}
 		c.mu.Lock()
-		c.rows = append(c.rows, row)
+		c.rows = append([]api.ResultRow{row}, c.rows...)
 		switch row.Status {
 		case api.RowFailed:
 			c.batch.Failed++
@@ -205,9 +208,11 @@ func (c *clerk) end(w http.ResponseWriter, r *http.Request) {
 	defer c.mu.Unlock()
 	if !c.batch.Over() {
 		c.batch.Status, c.batch.Cancelled, c.batch.Pending = api.BatchCancelled, c.batch.Pending, 0
-		for i := len(c.rows); i < len(c.items); i++ {
-			c.rows = append(c.rows, api.ResultRow{Index: i, ID: c.items[i].ID, Status: api.RowCancelled})
+		var rest []api.ResultRow
+		for i, item := range c.items[:len(c.items)-len(c.rows)] {
+			rest = append(rest, api.ResultRow{Index: i, ID: item.ID, Status: api.RowCancelled})
 		}
+		c.rows = append(rest, c.rows...)
 	}
 	c.purged = r.URL.Query().Has("purge")
 	c.tell()
@@ -247,18 +252,59 @@ func (c *clerk) events(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// results gives the rows there are, in the order of the upload.
 func (c *clerk) results(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	sent, err := strconv.Atoi(r.URL.Query().Get("from"))
+	from, err := strconv.Atoi(r.URL.Query().Get("from"))
 	if err != nil {
-		sent = 0
+		from = 0
 	}
-	c.follow(r.Context(), func() bool {
-		for _, row := range c.rows[sent:] {
+	c.mu.Lock()
+	rows := slices.Clone(c.rows)
+	c.mu.Unlock()
+	for _, row := range rows {
+		if row.Index >= from {
 			_ = json.NewEncoder(w).Encode(row)
 		}
-		sent = len(c.rows)
-		w.(http.Flusher).Flush()
-		return c.batch.Over() || !r.URL.Query().Has("wait")
-	})
+	}
+}
+
+// failure is how a service fails to grade: with a problem, by cutting the
+// connection, or late. The zero value does not.
+type failure struct {
+	status int
+	wait   string // as Retry-After
+	kind   api.ProblemType
+	cut    bool
+	late   bool // later than what a browser counts as the outcome of a click: 500 ms
+}
+
+// failing puts before the service at base one that fails to grade as it is told,
+// and returns its address.
+func failing(t *testing.T, base string) (address string, fails func(failure)) {
+	t.Helper()
+	target, err := url.Parse(base)
+	require.NoError(t, err)
+	service := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	var now atomic.Pointer[failure]
+	now.Store(&failure{})
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f := now.Load()
+		switch {
+		case r.URL.Path != "/v1/grades" || *f == (failure{}):
+			service.ServeHTTP(w, r)
+		case f.late:
+			<-time.After(750 * time.Millisecond)
+			service.ServeHTTP(w, r)
+		case f.cut:
+			panic(http.ErrAbortHandler)
+		default:
+			w.Header().Set("Content-Type", api.ProblemMedia)
+			w.Header().Set("Retry-After", f.wait)
+			w.WriteHeader(f.status)
+			_ = json.NewEncoder(w).Encode(api.Problem{Type: f.kind.Type, Title: f.kind.Title, Status: f.status})
+		}
+	}))
+	t.Cleanup(ts.Close)
+	return ts.URL, func(f failure) { now.Store(&f) }
 }

@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"compress/gzip"
-	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -199,6 +198,16 @@ func TestPagesFitNarrowScreens(t *testing.T) {
 	}
 }
 
+// shift is how much of the page has moved by itself since it began to load.
+func (b *tab) shift() float64 {
+	b.Helper()
+	return eval[float64](b, `new Promise(done => {
+		let sum = 0;
+		new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) sum += e.value; }).observe({type: "layout-shift", buffered: true});
+		requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(sum), 50)));
+	})`)
+}
+
 func TestPagesDoNotJump(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, withBatch(t))
@@ -208,11 +217,19 @@ func TestPagesDoNotJump(t *testing.T) {
 			p.prepare(b)
 			b.visit(p.path) // with what the browser keeps
 		}
-		shift := eval[float64](b, `new Promise(done => {
-			let sum = 0;
-			new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) sum += e.value; }).observe({type: "layout-shift", buffered: true});
-			requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(sum), 50)));
-		})`)
-		require.Less(t, shift, .01, fmt.Sprint(p.name, " shifts"))
+		require.Less(t, b.shift(), .01, "%s shifts", p.name)
 	}
+	// A grade takes longer than anybody would take for an answer to a click.
+	base, fails := failing(t, b.base)
+	b = newTab(t, base)
+	fails(failure{late: true})
+	b.visit(questionPath)
+	require.Zero(t, b.count(".attempts li"))
+	for range 2 {
+		b.click("[data-submit]")
+		b.until(`document.activeElement.id === "grade-title"`)
+		require.Less(t, b.shift(), .01, "a grade shifts")
+		b.visit(questionPath)
+	}
+	require.Equal(t, 2, b.count(".attempts li"))
 }

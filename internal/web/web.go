@@ -111,15 +111,15 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type sheet struct {
 	Title   string
 	Nav     string // "practise", "batches" or empty
+	Style   string // the page's own style sheet; empty: none
 	Module  string // of the page's own behaviour; empty: none
 	Signed  bool   // a session is open
-	Path    string
 	Content any
 }
 
 // parse reads the templates: each page with the layout and the shared parts.
 func (p *Page) parse() (map[string]*template.Template, error) {
-	funcs := template.FuncMap{"asset": p.assets.path, "part": part}
+	funcs := template.FuncMap{"asset": p.assets.path}
 	base, err := template.New("base.html").Funcs(funcs).ParseFS(templates, "templates/base.html", "templates/parts/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)
@@ -137,7 +137,7 @@ func (p *Page) parse() (map[string]*template.Template, error) {
 
 // render writes a page, whole or not at all.
 func (p *Page) render(w http.ResponseWriter, r *http.Request, status int, name string, s sheet) error {
-	s.Signed, s.Path = p.seal.key(r) != "", r.URL.Path
+	s.Signed = p.seal.key(r) != ""
 	return p.write(w, status, p.pages[name], "base.html", s)
 }
 

@@ -8,6 +8,8 @@ import { answersOf, forget, mine } from "./shelf.js";
 import { many, states, verdicts } from "./words.js";
 
 const page = document.querySelector("[data-batch]");
+const reading = document.querySelector("[data-reading]");
+reading.hidden = false;
 const id = page.dataset.batch;
 const path = `/v1/batches/${encodeURIComponent(id)}`;
 const find = (name) => page.querySelector(`[data-${name}]`);
@@ -23,10 +25,16 @@ kept.then((map) => { words = map; });
 for (const item of page.querySelectorAll("[data-legend]")) item.querySelector("span").textContent = verdicts[item.dataset.legend];
 
 // The batch itself.
+const isOver = () => batch.status === "completed" || batch.status === "cancelled";
+function appear() {
+  reading.hidden = true;
+  page.hidden = false;
+}
 let said = "";
 function state(now) {
   batch = now;
-  const over = now.status === "completed" || now.status === "cancelled";
+  appear();
+  const over = isOver();
   const done = now.total - now.pending;
   const name = mine().find((b) => b.id === id)?.name;
   find("title").textContent = `${many(now.total, "answer", "answers")}${name ? ` from ${name}` : ""}`;
@@ -35,7 +43,7 @@ function state(now) {
   if (now.failed) parts.push(`${now.failed.toLocaleString("en")} failed`);
   if (now.cancelled) parts.push(`${now.cancelled.toLocaleString("en")} not graded`);
   if (now.pending) parts.push(`${now.pending.toLocaleString("en")} to go`);
-  if (now.cached) parts.push(`${now.cached.toLocaleString("en")} known before`);
+  if (now.cached) parts.push(`${now.cached.toLocaleString("en")} graded before`);
   if (now.usage.calls) parts.push(`${many(now.usage.calls, "call", "calls")}${now.usage.cost_usd == null ? "" : `, $${now.usage.cost_usd.toFixed(now.usage.cost_usd < 1 ? 4 : 2)}`}`);
   find("state").replaceChildren(make("b", {}, `${states[now.status] ?? now.status}.`), ` ${parts.join(" · ")}`);
   find("bar").replaceChildren(bar(now));
@@ -65,27 +73,27 @@ function bar(now) {
 }
 
 function trouble(problem) {
+  appear();
   find("state").replaceChildren(make("b", {}, problem.status === 404 ? "There is no such batch. " : `${problem.title || "Something went wrong"}. `),
     problem.status === 404 ? "It was never sent, was erased, is too old, or belongs to somebody else." : (problem.sentence ?? ""));
-  for (const part of page.querySelectorAll("[data-download], [data-cancel]")) part.hidden = true;
+  for (const part of page.querySelectorAll("[data-bar], [data-download], [data-cancel]")) part.hidden = true;
 }
 
-// Results arrive in the order of the upload, until the last. A browser opens
-// few connections to one host: a page that nobody looks at does without this one.
-let stream = null;
-function visible() {
-  return document.hidden ? new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true })).then(visible) : null;
-}
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) stream?.abort();
-});
+// Answers are graded in an order of their own. What is there is read again, from
+// the first row that is missing, whenever the batch has changed; a large batch
+// takes longer to read, and is read less often.
+const leastPause = 500; // in milliseconds
+const mostPause = 10_000; // without a word from the service
+let changed = () => {}; // wakes follow
 
-async function follow() {
-  await visible();
-  stream = new AbortController();
-  let from = 0; // what was read before a break is not asked for again
+const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
+/** seen waits until somebody looks at the page. */
+const seen = () => (document.hidden ? new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true })).then(seen) : null);
+
+async function read() {
+  let from = 0;
   while (rows[from]) from++;
-  const response = await ask(`${path}/results?wait=1&from=${from}`, { headers: { Accept: "application/x-ndjson" }, signal: stream.signal });
+  const response = await ask(`${path}/results?from=${from}`, { headers: { Accept: "application/x-ndjson" } });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -96,35 +104,41 @@ async function follow() {
       if (line.trim() === "") continue;
       const row = JSON.parse(line);
       rows[row.index] = row;
-      later();
     }
-    if (done) break;
+    later();
+    if (done) return;
   }
-  state(await (await ask(path)).json()); // should the last event have been lost
 }
 
-/** again repeats what the network broke off, until the batch is over. */
-async function again(act) {
-  for (let wait = 500; ; wait = Math.min(wait * 2, 10_000)) {
+/** follow reads until the batch is over and all of it is here. What the network
+ * breaks off is tried again. */
+async function follow() {
+  for (let failed = 0; ; ) {
+    await seen();
+    const over = isOver(); // asked before reading: then there is nothing more to come
+    const change = new Promise((resolve) => { changed = resolve; });
+    const began = Date.now();
     try {
-      await act();
-      if (!batch || (batch.status !== "queued" && batch.status !== "running" && batch.status !== "paused")) return;
-      if (rows.filter(Boolean).length >= batch.total) return;
+      await read();
+      if (over) return;
+      failed = 0;
+      await pause(Math.max(leastPause, 4 * (Date.now() - began)));
+      if (await Promise.race([change, pause(mostPause)]) === undefined) state(await (await ask(path)).json()); // should an event have been lost
     } catch (problem) {
       if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) return;
+      await pause(Math.min(mostPause, leastPause * 2 ** failed++));
     }
-    await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 
 function watch() {
   const events = new EventSource(`${path}/events`);
-  events.addEventListener("progress", (event) => state(JSON.parse(event.data)));
-  events.addEventListener("done", (event) => {
-    state(JSON.parse(event.data));
-    events.close();
-    later();
-  });
+  const hear = (event) => {
+    if (state(JSON.parse(event.data))) events.close();
+    changed(true);
+  };
+  events.addEventListener("progress", hear);
+  events.addEventListener("done", hear);
 }
 
 // What is shown.
@@ -138,7 +152,7 @@ const filters = [...page.querySelectorAll("[name=show]")];
 const tests = {
   all: () => true,
   review: (row) => row.status === "needs_review",
-  failed: (row) => row.status === "failed" || row.status === "cancelled",
+  failed: (row) => row.status === "failed",
   low: (row) => typeof row.grade?.score === "number" && row.grade.score < low,
 };
 const orders = {
@@ -172,6 +186,7 @@ function update() {
   const columns = question ? group.findLast((row) => row.grade)?.grade.criteria ?? null : null;
 
   find("scores").replaceChildren(scores(group));
+  page.querySelector("[data-legend=pitfall]").hidden = !all.some((row) => row.grade?.criteria.some((c) => c.kind === "pitfall" && c.credit > 0));
   find("missed-part").hidden = !columns;
   if (columns) find("missed").replaceChildren(missed(group));
 
@@ -182,7 +197,7 @@ function update() {
   if (orders[sort.value]) shown.sort(orders[sort.value]);
   find("shown").textContent = shown.length === group.length ? "" : `${shown.length.toLocaleString("en")} of ${group.length.toLocaleString("en")} shown`;
   find("none").hidden = shown.length > 0;
-  find("none").textContent = "No answer is like that.";
+  find("none").textContent = "No answer matches.";
   find("matrix").hidden = shown.length === 0;
   matrix.show(shown, columns);
 }
@@ -213,7 +228,7 @@ function choose() {
 for (const part of [...filters, sort, which]) part.addEventListener("change", choose);
 search.addEventListener("input", choose);
 
-// Stop, or forget.
+// Stop, or erase.
 const question = document.querySelector("[data-ask]");
 function sure(title, what, yes) {
   question.querySelector("h2").textContent = title;
@@ -234,12 +249,13 @@ find("cancel").addEventListener("click", async () => {
   if (!(await sure("Stop grading?", "What is graded stays. The rest is not graded.", "Stop"))) return;
   try {
     state(await (await ask(path, { method: "DELETE" })).json());
+    changed(true);
   } catch (problem) {
     trouble(problem);
   }
 });
-find("forget").addEventListener("click", async () => {
-  if (!(await sure("Forget this batch?", "Its results are erased from the service, and its answers from this browser.", "Forget it"))) return;
+find("erase").addEventListener("click", async () => {
+  if (!(await sure("Erase this batch?", "Its results are erased from the service, and its answers from this browser. This cannot be undone.", "Erase"))) return;
   try {
     await ask(`${path}?purge=1`, { method: "DELETE" });
   } catch (problem) {
@@ -254,9 +270,8 @@ find("forget").addEventListener("click", async () => {
 
 async function begin() {
   try {
-    const over = state(await (await ask(path)).json());
-    if (!over) watch();
-    again(follow);
+    if (!state(await (await ask(path)).json())) watch();
+    follow();
   } catch (problem) {
     trouble(problem);
   }

@@ -8,7 +8,7 @@ const beyond = 12; // rows kept ready above and below
 const mostPrinted = 2000;
 
 const marks = Object.fromEntries([...document.querySelectorAll("template[data-mark]")].map((t) => [t.dataset.mark, t.content.firstElementChild]));
-const ends = { graded: "", needs_review: "Needs review", failed: "Failed", cancelled: "Stopped" };
+const ends = { graded: "", needs_review: "Needs review", failed: "Failed", cancelled: "Not graded" };
 
 /** Matrix shows rows in a scrolling region and says which one was opened. */
 export class Matrix {

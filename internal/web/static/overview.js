@@ -5,7 +5,7 @@ import { figure, many, topic } from "./words.js";
 /** scores draws how many answers fell into each tenth of the scale. */
 export function scores(rows) {
   const all = rows.map((row) => row.grade?.score).filter((s) => typeof s === "number");
-  if (all.length === 0) return make("p", { class: "faint" }, "No scores yet.");
+  if (all.length === 0) return make("p", { class: "faint" }, "There are no scores.");
   const bins = new Array(10).fill(0);
   for (const s of all) bins[Math.min(9, Math.floor(s / 10))]++;
   const top = Math.max(...bins);
@@ -22,7 +22,7 @@ export function scores(rows) {
     chart.append(make("text", { x: edge * 4, y: 127, "text-anchor": edge === 0 ? "start" : edge === 100 ? "end" : "middle" }, String(edge)));
   }
   const mean = all.reduce((sum, s) => sum + s, 0) / all.length;
-  return make("div", {}, make("p", { class: "median" }, make("b", {}, figure(median)), " in the middle, ", figure(mean), " on average"), chart);
+  return make("div", {}, make("p", { class: "median" }, make("b", {}, figure(median)), " median, ", figure(mean), " mean"), chart);
 }
 
 /** missed lists the criteria, the one that fewest meet first. */
@@ -41,7 +41,7 @@ export function missed(rows) {
   }
   const list = [...tally.values()].map((t) => ({ ...t, judged: t.met + t.partial + t.rest })).filter((t) => t.judged > 0);
   list.sort((a, b) => a.met / a.judged - b.met / b.judged || a.partial / a.judged - b.partial / b.judged);
-  if (list.length === 0) return make("p", { class: "faint" }, "No criteria yet.");
+  if (list.length === 0) return make("p", { class: "faint" }, "No criterion has been judged.");
   return make("ol", { class: "missed" }, ...list.map((t) => {
     const met = (100 * t.met) / t.judged;
     const partial = (100 * t.partial) / t.judged;

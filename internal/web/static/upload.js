@@ -4,6 +4,7 @@ import { make } from "./fragment.js";
 import { answers, media } from "./rows.js";
 import { ask } from "./service.js";
 import { keepAnswers, mine, remember } from "./shelf.js";
+import { many } from "./words.js";
 
 const page = document.querySelector("[data-upload]");
 const find = (name) => page.querySelector(`[data-${name}]`);
@@ -31,7 +32,9 @@ const size = (bytes) => (bytes < 100_000 ? `${(bytes / 1000).toFixed(1)} kB` : `
 
 const input = form.querySelector("#file");
 input.addEventListener("change", () => {
-  if (input.files[0]) choose(input.files[0], input.files[0].name);
+  if (!input.files[0]) return;
+  choose(input.files[0], input.files[0].name);
+  check();
 });
 for (const kind of ["dragenter", "dragover"]) {
   drop.addEventListener(kind, (event) => {
@@ -67,8 +70,8 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   check();
 });
-form.addEventListener("change", () => {
-  checked.hidden = true;
+form.addEventListener("change", (event) => {
+  if (event.target !== input) checked.hidden = true; // what was checked was something else
 });
 
 function say(words) {
@@ -114,8 +117,6 @@ async function check() {
   }
 }
 
-const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
-
 function report(estimate) {
   const faults = estimate.errors ?? [];
   const skipped = estimate.skipped ?? 0;
@@ -126,7 +127,7 @@ function report(estimate) {
   const { usage } = estimate;
   const figures = [
     ["Answers", estimate.items.toLocaleString("en")],
-    ["Different ones", estimate.distinct.toLocaleString("en")],
+    ["Distinct", estimate.distinct.toLocaleString("en")],
     ["Graded before", estimate.cached.toLocaleString("en")],
     ["Model calls", usage.calls ? `about ${usage.calls.toLocaleString("en")}` : "none"],
     ["Tokens", usage.calls ? `about ${(usage.prompt_tokens + usage.completion_tokens).toLocaleString("en")}` : "none"],

@@ -9,5 +9,7 @@ export function topic(id, n) {
   return words[0].toUpperCase() + words.slice(1);
 }
 
+/** wordCount counts the words of a text as somebody would. */
+export const wordCount = (text) => text.match(/[\p{L}\p{N}][\p{L}\p{N}'’\-]*/gu)?.length ?? 0;
 export const figure = (x) => x.toFixed(1).replace(/\.0$/, "");
 export const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
