@@ -21,7 +21,6 @@ type gradeSheet struct {
 	Strengths []strength
 	Fixes     []fix
 	Cards     []card
-	Unshown   int // bonuses not earned and pitfalls avoided
 
 	Answer []piece
 	Legend []legend
@@ -37,8 +36,6 @@ type gradeSheet struct {
 	AtWords  string
 	Kept     string // the grade's id, where it is kept
 	Spent    string
-	Digest   string
-	Question string
 }
 
 // change is how a figure differs from the one before.
@@ -60,24 +57,21 @@ type legend struct{ Class, Text string }
 
 var legends = []legend{{"met d1", "met"}, {"partial d1", "met in part"}, {"bad d1", "counts against it"}, {"open d1", "not judged"}}
 
-type strength struct {
-	Topic, Text, Quote, Href string
-}
+type strength struct{ Text, Quote string }
 
 type fix struct {
 	Topic, Text, Starter, Points, Href string
 }
 
 type card struct {
-	N                          int
-	ID, Topic, Statement, Kind string
-	Verdict, Said, Mark        string // the verdict, in words, and its shape
-	Points, Of                 string
-	Weight, Earned, Whole      float64 // of the bar, 0..100
-	Comment                    string
-	Quotes                     []quote
-	Change                     *change
-	Confidence                 string
+	N                    int
+	ID, Topic, Statement string
+	Said, Mark           string // the verdict in words, and its shape
+	Points, Of           string
+	Earned, Whole        float64 // of the bar, 0..100
+	Comment              string
+	Quotes               []quote
+	Change               *change
 }
 
 // shown says whether a criterion has a card: a bonus not earned is not missing,
@@ -91,7 +85,7 @@ func shown(c api.CriterionGrade) bool {
 func show(g *api.Grade, answer string, known bool, previous *api.Grade) *gradeSheet {
 	s := &gradeSheet{
 		Summary: g.Feedback.Summary, FollowUp: g.Feedback.FollowUp, Known: known,
-		Judge: g.Provenance.Judge, Model: g.Provenance.Model, Digest: g.Provenance.RubricDigest, Question: g.QuestionID,
+		Judge: g.Provenance.Judge, Model: g.Provenance.Model,
 		At8601: g.Provenance.GradedAt.UTC().Format("2006-01-02T15:04:05Z"), AtWords: g.Provenance.GradedAt.UTC().Format("2 January 2006, 15:04 UTC"),
 		Spent: spent(g.Usage),
 	}
@@ -131,13 +125,12 @@ func (s *gradeSheet) criteria(g *api.Grade, answer []rune, before map[string]api
 	var passages []passage
 	for _, c := range g.Criteria {
 		if !shown(c) {
-			s.Unshown++
 			continue
 		}
 		n := len(s.Cards) + 1
 		k := card{
-			N: n, ID: c.ID, Topic: topic(c.ID, n), Statement: c.Statement, Kind: c.Kind, Comment: c.Comment,
-			Verdict: string(c.Verdict), Said: verdictWords[c.Verdict], Mark: string(c.Verdict),
+			N: n, ID: c.ID, Topic: topic(c.ID, n), Statement: c.Statement, Comment: c.Comment,
+			Said: verdictWords[c.Verdict], Mark: string(c.Verdict),
 			Points: number(c.Weight * c.Credit), Of: "of " + number(c.Weight),
 			Whole: 100 * math.Abs(c.Weight) / heaviest, Earned: 100 * math.Abs(c.Weight) * c.Credit / heaviest,
 		}
@@ -204,12 +197,11 @@ func (s *gradeSheet) feedback(g *api.Grade) {
 		return card{Topic: topic(id, 0)}, ""
 	}
 	for _, x := range g.Feedback.Strengths {
-		k, href := find(x.CriterionID)
-		s.Strengths = append(s.Strengths, strength{Topic: k.Topic, Text: x.Text, Quote: x.Quote, Href: href})
+		s.Strengths = append(s.Strengths, strength{Text: x.Text, Quote: x.Quote})
 	}
 	for _, x := range g.Feedback.Improvements {
 		k, href := find(x.CriterionID)
-		s.Fixes = append(s.Fixes, fix{Topic: k.Topic, Text: x.Text, Starter: x.Starter, Points: signed(x.Points), Href: href})
+		s.Fixes = append(s.Fixes, fix{Topic: k.Topic, Text: x.Text, Starter: x.Starter, Points: number(x.Points), Href: href})
 	}
 }
 

@@ -154,6 +154,10 @@ func (p *Page) answer(w http.ResponseWriter, r *http.Request) error {
 		s.Answer = strings.ToValidUTF8(s.Answer, "\uFFFD")
 		req.Answer = s.Answer
 	}
+	if over := utf8.RuneCountInString(s.Answer) - api.MaxAnswer; over > 0 {
+		s.Problem = &problemSheet{Title: "The answer is too long.", Detail: fmt.Sprintf("It has %s too many: at most %d are graded.", plural(over, "character", "characters"), api.MaxAnswer)}
+		return p.showQuestion(w, r, http.StatusUnprocessableEntity, s)
+	}
 	grade, err := client.Grade(r.Context(), req)
 	if err != nil {
 		problem := asProblem(err)
@@ -283,20 +287,4 @@ func (p *Page) view(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return p.write(w, http.StatusOK, p.pages["question"], "grade.html", s)
-}
-
-// part names arguments of a template that is used within another.
-func part(pairs ...any) (map[string]any, error) {
-	if len(pairs)%2 != 0 {
-		return nil, errors.New("part wants names and values")
-	}
-	m := map[string]any{}
-	for i := 0; i < len(pairs); i += 2 {
-		name, ok := pairs[i].(string)
-		if !ok {
-			return nil, errors.New("part wants names and values")
-		}
-		m[name] = pairs[i+1]
-	}
-	return m, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/config"
 )
 
@@ -112,6 +113,60 @@ func TestPractise(t *testing.T) {
 	require.Equal(t, 0, eval[int](b, `localStorage.length`))
 }
 
+// What the first page offers leads to a grade, not to a form above one.
+func TestExampleAnswerIsGradedInOneClick(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, service(t))
+	b.visit("/")
+	b.arrive(func() { b.click(".try button") })
+	b.until(`document.activeElement.id === "grade-title"`)
+	require.True(t, eval[bool](b, inSight))
+	require.NotZero(t, b.count("[data-answer] mark"))
+	require.Zero(t, b.count(".attempts li"), "it is nobody's attempt")
+}
+
+// inSight says whether the grade is where somebody looks.
+const inSight = `(r => r.top >= 0 && r.bottom <= innerHeight)(document.querySelector("#grade-title").getBoundingClientRect())`
+
+// Whatever goes wrong is said in words, and costs nobody what they wrote.
+func TestFailuresAreSaidAndNothingIsLost(t *testing.T) {
+	t.Parallel()
+	base, fails := failing(t, service(t))
+	b := newTab(t, base)
+	b.visit(questionPath)
+	said := func() string {
+		t.Helper()
+		b.until(`document.querySelectorAll(".write .note").length === 1 && !document.querySelector(".progress.busy")`)
+		return b.text(".write .note")
+	}
+	b.write(strings.Repeat("word ", 4100))
+	require.Equal(t, "500 characters too many", b.text("#count"))
+	b.click("[data-submit]")
+	require.Contains(t, said(), "The answer is too long. It has 500 characters too many: at most 20,000 are graded.")
+	require.Empty(t, b.calls(), "the service need not be asked")
+
+	b.write(firstAnswer)
+	for _, f := range []struct {
+		what   failure
+		says   string
+		offers int // to grade without a model
+	}{
+		{failure{status: 429, wait: "7", kind: api.RateLimited}, "Try again in 7 seconds.", 0},
+		{failure{status: 503, wait: "1", kind: api.ModelUnavailable}, "Try again in a second.", 1},
+		{failure{cut: true}, "The service cannot be reached. Nothing that you wrote is lost.", 0},
+	} {
+		fails(f.what)
+		b.click("[data-submit]")
+		b.until(`document.querySelector(".write .note")?.innerText.includes(` + quoted(f.says) + `)`)
+		require.Contains(t, said(), f.says)
+		require.Equal(t, f.offers, b.count(".write .note button"), f.says)
+		require.Equal(t, firstAnswer, eval[string](b, `document.querySelector("#answer").value`))
+	}
+	fails(failure{})
+	b.grade()
+	require.Zero(t, b.count(".write .note"))
+}
+
 func TestPractiseByKeyboard(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, service(t))
@@ -163,6 +218,7 @@ func TestPractiseWithoutJavaScript(t *testing.T) {
 		b.do(chromedp.WaitVisible(chromedp.CSS("[data-grade]")))
 	}
 	submit()
+	require.True(t, eval[bool](b, inSight))
 	title, err := chromedp.Run(b.ctx, chromedp.TextContent(chromedp.CSS("#grade-title")))
 	require.NoError(t, err)
 	require.Contains(t, title, "of 100")
@@ -174,6 +230,15 @@ func TestPractiseWithoutJavaScript(t *testing.T) {
 	kept, err := chromedp.Run(b.ctx, chromedp.Value(chromedp.CSS("#answer")))
 	require.NoError(t, err)
 	require.Contains(t, kept, "a runbook", "the draft is still there")
+	eval[bool](b, `(a => { a.value = "word ".repeat(4100); return true; })(document.querySelector("#answer"))`)
+	b.arrive(func() { b.click("[data-submit]") })
+	require.Contains(t, b.text("[role=alert]"), "The answer is too long. It has 500 characters too many")
+	require.Zero(t, b.count("[data-grade]"))
+	b.visit("/batches")
+	require.Contains(t, b.text("main"), "send the file to the service by hand")
+	b.visit("/batches/ba_1")
+	require.Contains(t, b.text("main"), "This page needs JavaScript")
+	require.Zero(t, b.count("main button:not([hidden] *, dialog *)"), "nothing that does nothing")
 	require.Empty(t, b.calls(), "no script called the service")
 }
 

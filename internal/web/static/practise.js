@@ -7,6 +7,7 @@ import { send } from "./service.js";
 import { attemptsOf, best, draft, keepAttempt, keepDraft } from "./store.js";
 import { timer } from "./timer.js";
 import { trend } from "./trend.js";
+import { figure, many, wordCount } from "./words.js";
 
 const page = document.querySelector("[data-question]");
 const ref = page.dataset.question;
@@ -21,15 +22,13 @@ const button = find("submit");
 
 // The draft: what the page came with is newer than what was kept.
 if (text.value === "") text.value = draft(ref);
-const words = () => text.value.match(/[\p{L}\p{N}][\p{L}\p{N}'’\-]*/gu)?.length ?? 0;
+/** excess is how many characters are more than what is graded. */
+const excess = () => (text.value.length > max ? Math.max(0, [...text.value].length - max) : 0);
 let saving = 0;
 function wrote() {
-  const n = words();
-  const length = text.value.length > max ? [...text.value].length : 0;
-  count.classList.toggle("over", length > max);
-  count.textContent = length > max
-    ? `${(length - max).toLocaleString("en")} characters too many`
-    : `${n.toLocaleString("en")} ${n === 1 ? "word" : "words"}`;
+  const over = excess();
+  count.classList.toggle("over", over > 0);
+  count.textContent = over ? `${many(over, "character", "characters")} too many` : many(wordCount(text.value), "word", "words");
   clearTimeout(saving);
   saving = setTimeout(() => keepDraft(ref, text.value), 300);
 }
@@ -73,12 +72,18 @@ form.addEventListener("submit", (event) => {
 
 async function grade(judge) {
   if (busy) return;
+  const over = excess();
+  if (over) {
+    complain({ title: "The answer is too long", sentence: `It has ${many(over, "character", "characters")} too many: at most ${max.toLocaleString("en")} are graded.` });
+    return;
+  }
   busy = new AbortController();
   const answer = text.value.toWellFormed?.() ?? text.value;
   keepDraft(ref, text.value);
   button.setAttribute("aria-disabled", "true");
   const since = Date.now();
   wait("Reading your answer …");
+  result.classList.add("awaited");
   const slow = setInterval(() => wait(`Reading your answer … ${Math.round((Date.now() - since) / 1000)} seconds`, true), 5000);
   try {
     const response = await send("/v1/grades", { question_id: ref, answer, judge }, { signal: busy.signal });
@@ -89,12 +94,13 @@ async function grade(judge) {
     keepAttempt(ref, { at: new Date().toISOString(), answer, grade });
     show(view);
     wait("");
-    history();
+    showAttempts();
   } catch (problem) {
     wait("");
     complain(problem);
   } finally {
     clearInterval(slow);
+    result.classList.remove("awaited");
     button.removeAttribute("aria-disabled");
     busy = null;
   }
@@ -107,6 +113,7 @@ function wait(words) {
 }
 
 function complain(problem) {
+  form.querySelector(".note")?.remove();
   const note = make("div", { class: "note warn", role: "alert" },
     make("p", {}, make("b", {}, problem.title ? `${problem.title}. ` : "Something went wrong. "), problem.sentence ?? "The page could not show the grade."));
   if (["model-unavailable", "model-misconfigured", "model-rejected", "model-timeout", "answer-too-long"].includes(problem.kind)) {
@@ -145,11 +152,12 @@ function dress() {
 }
 
 // The attempts so far.
-function history() {
+function showAttempts() {
   const list = attemptsOf(ref);
   const part = find("attempts");
   part.hidden = list.length === 0;
-  find("trend").replaceChildren(...[trend(list)].filter(Boolean));
+  const chart = find("trend");
+  chart.replaceChildren(...[trend(list, chart.clientWidth)].filter(Boolean));
   const top = best(list);
   find("list").replaceChildren(...list.map((attempt, i) => line(attempt, list[i - 1], top)).reverse());
   kept();
@@ -166,10 +174,9 @@ function line(attempt, before, top) {
       complain(problem);
     }
   });
-  const n = attempt.answer.match(/\S+/g)?.length ?? 0;
   return make("li", {},
     make("time", { datetime: attempt.at }, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })),
-    make("span", { class: "words" }, make("b", {}, score === null ? "No score" : `${score.toFixed(1).replace(".0", "")} ${band}`), score !== null && score === top ? ", your best" : "", `, ${n} ${n === 1 ? "word" : "words"}`),
+    make("span", { class: "words" }, make("b", {}, score === null ? "No score" : `${figure(score)} ${band}`), score !== null && score === top ? ", your best" : "", `, ${many(wordCount(attempt.answer), "word", "words")}`),
     open);
 }
 
@@ -177,7 +184,7 @@ const kept = keepsake(ref, () => {
   text.value = "";
   wrote();
   result.replaceChildren();
-  history();
+  showAttempts();
 });
 dress();
-history();
+showAttempts();

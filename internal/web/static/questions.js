@@ -2,6 +2,7 @@
 import { make } from "./fragment.js";
 import { keepsake } from "./keepsake.js";
 import { all, best } from "./store.js";
+import { figure } from "./words.js";
 
 function mark() {
   const kept = all();
@@ -13,7 +14,7 @@ function mark() {
     const score = best(list);
     slot.append(make("span", { class: "dot done" }));
     if (score === null) slot.append("tried");
-    else slot.append("best ", make("b", {}, score.toFixed(1).replace(".0", "")));
+    else slot.append("best ", make("b", {}, figure(score)));
   }
   for (const set of document.querySelectorAll("[data-set]")) {
     const tried = Object.entries(kept).filter(([ref, list]) => ref.startsWith(set.dataset.set + "/") && list.length > 0).length;

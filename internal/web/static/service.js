@@ -3,18 +3,19 @@
 /** Problem is a failure that the service described. */
 export class Problem extends Error {
   constructor(problem, after) {
-    super(problem.detail || problem.title || "The service could not be reached.");
+    super(problem.title);
     this.title = problem.title ?? "";
+    this.detail = problem.detail ?? "";
     this.status = problem.status ?? 0;
     this.kind = (problem.type ?? "").split("/").pop();
     this.faults = problem.errors ?? [];
     this.after = after;
   }
 
-  /** sentence says what went wrong and when to try again. */
+  /** sentence says, after the title, what went wrong and when to try again. */
   get sentence() {
-    const wait = this.after > 0 ? ` Try again in ${this.after === 1 ? "a second" : `${this.after} seconds`}.` : "";
-    return `${this.message}${wait}`;
+    const wait = this.after > 0 ? `Try again in ${this.after === 1 ? "a second" : `${this.after} seconds`}.` : "";
+    return [this.detail, wait].filter(Boolean).join(" ");
   }
 }
 
@@ -26,7 +27,7 @@ export async function ask(path, options = {}) {
     response = await fetch(path, { credentials: "same-origin", ...options });
   } catch (cause) {
     if (cause.name === "AbortError") throw cause;
-    throw new Problem({ title: "The service cannot be reached", detail: "The service cannot be reached. Nothing that you wrote is lost." });
+    throw new Problem({ title: "The service cannot be reached", detail: "Nothing that you wrote is lost." });
   }
   if (response.ok) return response;
   if (response.status === 401) {

@@ -1,13 +1,14 @@
 // How the attempts at a question went, as a line of scores.
 import { make } from "./fragment.js";
 
-const width = 640;
+const widest = 640;
 const height = 112;
 const left = 34;
 
-/** trend is a small chart of the scores of some attempts; null for fewer than
- * two, of which no line can be drawn. */
-export function trend(attempts) {
+/** trend is a small chart of the scores of some attempts, in as many pixels as
+ * there is room; null for fewer than two, of which no line can be drawn. */
+export function trend(attempts, room) {
+  const width = Math.min(widest, room || widest);
   const scores = attempts.map((a) => a.grade.score).filter((s) => typeof s === "number");
   if (scores.length < 2) return null;
   const x = (i) => left + 8 + (i * (width - left - 24)) / (scores.length - 1);
