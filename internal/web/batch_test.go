@@ -81,7 +81,11 @@ func TestBatchToItsEnd(t *testing.T) {
 	require.Equal(t, "30 percent.", eval[string](b, `document.querySelector("[data-says]").textContent`))
 	b.visit("/batches/ba_test") // in the middle
 	b.until(`document.querySelectorAll(".matrix tbody tr[data-at]").length === 15`)
-	clerk.work(25)
+	eval[bool](b, `(window.row = document.querySelector(".matrix tbody tr[data-at='0']")) !== null`)
+	clerk.work(1)
+	b.until(`document.querySelectorAll(".matrix tbody tr[data-at]").length === 16`)
+	require.True(t, eval[bool](b, `window.row.isConnected && window.row.dataset.at === "1"`), "a row stays the element that somebody is about to click")
+	clerk.work(24)
 	b.until(`document.querySelector("[data-state]").innerText.startsWith("Finished.") && document.querySelector('[data-n="all"]').innerText === "40"`)
 	require.Contains(t, b.text("[data-state]"), "2 failed")
 	require.Equal(t, "2", b.text(`[data-n="failed"]`))

@@ -103,7 +103,7 @@ async function read() {
     for (const line of lines) {
       if (line.trim() === "") continue;
       const row = JSON.parse(line);
-      rows[row.index] = row;
+      rows[row.index] ??= row; // what is graded stays as it is
     }
     later();
     if (done) return;

@@ -17,6 +17,8 @@ export class Matrix {
   #body;
   #rows = [];
   #columns = null; // criteria, or null where rows are of several questions
+  #headed = undefined; // their ids, as the head was made for
+  #of = new WeakMap(); // what a row of the table shows
   #from = -1;
   #to = -1;
 
@@ -46,8 +48,21 @@ export class Matrix {
   show(rows, columns) {
     this.#rows = rows;
     this.#columns = columns;
+    const focused = this.#body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.at : null;
+    this.#title();
+    this.#draw(true);
+    if (focused != null && !this.#body.contains(document.activeElement)) this.#body.querySelector(`tr[data-at="${focused}"] button`)?.focus({ preventScroll: true });
+  }
+
+  /** title makes the head, and the table anew, where the columns are others. */
+  #title() {
     const table = this.#region.querySelector("table");
-    table.setAttribute("aria-rowcount", rows.length + 1);
+    table.setAttribute("aria-rowcount", this.#rows.length + 1);
+    const columns = this.#columns;
+    const ids = columns?.map((c) => c.id).join(" ") ?? null;
+    if (ids === this.#headed) return;
+    this.#headed = ids;
+    this.#body.replaceChildren();
     table.style.minWidth = columns ? `${25 + 2.9 * columns.length}rem` : "48rem";
     this.#head.replaceChildren(make("tr", {},
       make("th", { scope: "col", class: "who" }, "Answer"),
@@ -56,9 +71,6 @@ export class Matrix {
         ? columns.map((c, i) => make("th", { scope: "col", class: "turned", title: c.statement }, make("span", {}, topic(c.id, i + 1))))
         : [make("th", { scope: "col", class: "asked" }, "Question"), make("th", { scope: "col", class: "strip" }, "Criteria")]),
       make("th", { scope: "col", class: "end" }, make("span", { class: "sr" }, "State"))));
-    const focused = this.#body.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.at : null;
-    this.#draw(true);
-    if (focused != null) this.#body.querySelector(`tr[data-at="${focused}"] button`)?.focus({ preventScroll: true });
   }
 
   /** focus brings a row into sight and gives it the focus. */
@@ -82,34 +94,40 @@ export class Matrix {
     if (!fresh && from === this.#from && to === this.#to) return;
     this.#from = from;
     this.#to = to;
-    // Rows that stay in sight stay in place, with their focus.
+    // A row that stays in sight stays the same element, wherever others come in:
+    // it keeps the focus, and a click that is half done.
+    const wanted = new Set(this.#rows.slice(from, to));
     const kept = new Map();
-    for (const row of [...this.#body.children]) {
-      const at = Number(row.dataset.at);
-      if (row.dataset.at !== undefined && !fresh && at >= from && at < to) kept.set(at, row);
-      else row.remove();
+    for (const line of [...this.#body.children]) {
+      const row = this.#of.get(line);
+      if (wanted.has(row)) kept.set(row, line);
+      else line.remove();
     }
     let next = this.#body.firstChild;
     for (let at = from; at < to; at++) {
-      if (kept.has(at)) next = kept.get(at).nextSibling;
-      else this.#body.insertBefore(this.#row(at), next);
+      const line = kept.get(this.#rows[at]) ?? this.#row(this.#rows[at]);
+      line.dataset.at = at;
+      line.setAttribute("aria-rowindex", at + 2);
+      if (line === next) next = next.nextSibling;
+      else this.#body.insertBefore(line, next);
     }
     this.#body.prepend(spacer(from));
     this.#body.append(spacer(this.#rows.length - to));
   }
 
-  #row(at) {
-    const row = this.#rows[at];
+  #row(row) {
     const { grade } = row;
     const score = grade?.score;
     const byID = this.#columns && new Map((grade?.criteria ?? []).map((c) => [c.id, c]));
-    return make("tr", { "data-at": at, "aria-rowindex": at + 2, class: row.status },
+    const line = make("tr", { class: row.status },
       make("th", { scope: "row", class: "who" }, make("button", { type: "button", class: "plain" }, row.id)),
       make("td", { class: "score" }, typeof score === "number" ? make("b", {}, figure(score)) : "–"),
       ...(this.#columns
         ? this.#columns.map((c) => make("td", { class: "cell" }, sign(byID.get(c.id))))
         : [make("td", { class: "asked" }, grade?.question_id ?? ""), make("td", { class: "strip" }, ...(grade?.criteria ?? []).map(sign))]),
       make("td", { class: "end" }, ends[row.status] ?? row.status));
+    this.#of.set(line, row);
+    return line;
   }
 }
 
