@@ -80,7 +80,7 @@ func newRoot(tty *terminal) *cobra.Command {
 
 // settings reads the configuration a command runs with.
 func settings(cmd *cobra.Command) (*config.Config, error) {
-	return config.Load(cmd.Flags())
+	return config.Load(cmd.Flags(), app.Check)
 }
 
 // logger writes JSON in production and text where a person reads.

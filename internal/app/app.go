@@ -92,13 +92,7 @@ func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err 
 			a.Close()
 		}
 	}()
-	if a.shelf, err = newShelf(cfg.Rubrics, a.log); err != nil {
-		return nil, err
-	}
-	if a.prompts, err = loadPrompts(cfg.Prompts); err != nil {
-		return nil, err
-	}
-	if a.calibration, err = loadCalibration(cfg.Calibration); err != nil {
+	if err = a.readFiles(); err != nil {
 		return nil, err
 	}
 	if err = a.startTracing(ctx); err != nil {
@@ -119,6 +113,16 @@ func New(ctx context.Context, cfg *config.Config, options Options) (_ *App, err 
 		return nil, err
 	}
 	return a, nil
+}
+
+// readFiles reads what the configuration names, and tells of every file that
+// is wrong.
+func (a *App) readFiles() error {
+	var inRubrics, inPrompts, inCalibration error
+	a.shelf, inRubrics = newShelf(a.cfg.Rubrics, a.log)
+	a.prompts, inPrompts = loadPrompts(a.cfg.Prompts)
+	a.calibration, inCalibration = loadCalibration(a.cfg.Calibration)
+	return errors.Join(inRubrics, inPrompts, inCalibration)
 }
 
 // Probing is a service like Service, but one that lets an answer copy the

@@ -127,7 +127,7 @@ func (c *Config) Listen() string {
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return addr // Validate refuses it
+		return addr // Load refuses it
 	}
 	return net.JoinHostPort(host, c.Port)
 }
@@ -142,9 +142,8 @@ func (e *InvalidError) Error() string {
 	return "configuration:\n  " + strings.Join(e.Faults, "\n  ")
 }
 
-// Validate reports every fault at once, as an *InvalidError, or nil.
-func (c *Config) Validate() error {
-	var faults []string
+// faults lists what is wrong; for a command that listens, with its address too.
+func (c *Config) faults(listens bool) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 
 	if !slices.Contains([]string{"auto", "model", "lexical"}, c.Judge) {
@@ -190,18 +189,14 @@ func (c *Config) Validate() error {
 			fault("GRADUS_API_KEYS: key %d: %v", i+1, err)
 		}
 	}
-	if c.RequireKeys && len(c.APIKeys) == 0 && c.RedisURL == "" {
+	if listens && c.RequireKeys && len(c.APIKeys) == 0 && c.RedisURL == "" {
 		fault("GRADUS_REQUIRE_KEYS is set and there can be no keys: set GRADUS_API_KEYS, or REDIS_URL for keys made by gradus keys create")
 	}
 	if min(int64(c.KeyRate), int64(c.KeyInFlight), c.KeyDailyTokens, int64(c.MaxInFlight)) < 0 {
 		fault("GRADUS_KEY_RATE, GRADUS_KEY_IN_FLIGHT, GRADUS_KEY_DAILY_TOKENS and GRADUS_MAX_IN_FLIGHT must not be negative")
 	}
-	if _, port, err := net.SplitHostPort(c.Listen()); err != nil {
-		fault("GRADUS_ADDR must be HOST:PORT")
-	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		fault("PORT must be a number from 0 to 65535")
-	} else if c.Exposed() && c.RedisURL == "" { // in a Redis there may be keys
-		fault("%s is reachable from other machines and no API keys are set: set GRADUS_API_KEYS, or --insecure-open if something in front guards it", c.Listen())
+	if listens {
+		c.addressFaults(fault)
 	}
 	for _, origin := range c.CORSOrigins {
 		u, err := url.Parse(origin)
@@ -213,10 +208,29 @@ func (c *Config) Validate() error {
 	if !slices.Contains([]string{"auto", "json", "text"}, c.LogFormat) {
 		fault("LOG_FORMAT must be json, text or auto")
 	}
-	if len(faults) > 0 {
-		return &InvalidError{Faults: faults}
+	return faults
+}
+
+// addressFaults says what is wrong with where to listen. A port that is none
+// hides nothing that is wrong with the rest of the address.
+func (c *Config) addressFaults(fault func(format string, args ...any)) {
+	if c.Port != "" && !isPort(c.Port) {
+		fault("PORT must be a number from 0 to 65535")
 	}
-	return nil
+	if c.Addr != "" {
+		if _, port, err := net.SplitHostPort(c.Addr); err != nil || !isPort(port) {
+			fault("GRADUS_ADDR must be HOST:PORT, such as %s", DefaultAddr)
+			return
+		}
+	}
+	if c.Exposed() && c.RedisURL == "" { // in a Redis there may be keys
+		fault("%s is reachable from other machines and no API keys are set: set GRADUS_API_KEYS, or --insecure-open if something in front guards it", c.Listen())
+	}
+}
+
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 0 && n <= 65535
 }
 
 // Loopback reports whether Listen can be reached from this machine only.

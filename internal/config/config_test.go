@@ -65,6 +65,9 @@ func TestPortChangesThePortOnly(t *testing.T) {
 		{[]string{"PORT=9000"}, nil, "127.0.0.1:9000"},
 		{[]string{"PORT=9000", "GRADUS_ADDR=[::1]:1"}, nil, "[::1]:9000"},
 		{nil, []string{"--addr", "127.0.0.1:0"}, "127.0.0.1:0"},
+		{[]string{"PORT=9000"}, []string{"--addr", "127.0.0.1:9001"}, "127.0.0.1:9001"},
+		{[]string{"PORT=9000"}, []string{"--addr", "127.0.0.1:9001", "--port", "9002"}, "127.0.0.1:9002"},
+		{[]string{"PORT=9000"}, []string{"--port", "9002"}, "127.0.0.1:9002"},
 	} {
 		c, err := loadFrom(t, tc.environ, tc.args...)
 		require.NoError(t, err)
@@ -114,6 +117,18 @@ func TestListeningBeyondLoopbackNeedsKeysOrAnExplicitWord(t *testing.T) {
 	}
 }
 
+func TestWhereToListenMattersOnlyToACommandThatListens(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Flags(flags)
+	for _, environ := range [][]string{{"GRADUS_ADDR=0.0.0.0:8080"}, {"GRADUS_REQUIRE_KEYS=true"}, {"PORT=http"}} {
+		_, err := load(flags, environ, nil)
+		require.NoError(t, err, environ)
+		_, err = loadFrom(t, environ)
+		require.Error(t, err, environ)
+	}
+}
+
 func TestKeysInRedisMayBeAllThereAre(t *testing.T) {
 	t.Parallel()
 	c, err := loadFrom(t, []string{"GRADUS_ADDR=0.0.0.0:8080", "REDIS_URL=redis://localhost"})
@@ -155,13 +170,24 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	_, err := loadFrom(t, []string{
 		"GRADUS_JUDGE=dice", "OPENAI_BASE_URL=nowhere", "GRADUS_CONCURRENCY=0", "GRADUS_RETENTION=1s",
 		"REDIS_URL=http://x", "GRADUS_API_KEYS=short", "PORT=http", "LOG_FORMAT=xml",
-		"GRADUS_GRADE_TIMEOUT=5", "LOG_LEVEL=loud", "GRADUS_THOROUGH=perhaps", "GRADUS_SECRET_FILE=/nowhere",
+		"GRADUS_GRADE_TIMEOUT=5", "LOG_LEVEL=loud", "GRADUS_THOROUGH=perhaps", "GRADUS_SECRET_FILE=/nowhere", "GRADUS_ADDR=8080",
 	})
 	var invalid *InvalidError
 	require.True(t, errors.As(err, &invalid))
-	require.Len(t, invalid.Faults, 12)
+	require.Len(t, invalid.Faults, 13)
 	require.NotContains(t, err.Error(), "decod", "a person reads this")
 	require.NotContains(t, err.Error(), "short", "a key is never repeated")
+}
+
+func TestFaultsThatOthersFindAreReportedWithTheRest(t *testing.T) {
+	t.Parallel()
+	seen := ""
+	_, err := load(nil, []string{"GRADUS_RUBRICS=/nowhere", "LOG_LEVEL=loud"}, nil, func(c *Config) []string {
+		seen = c.Rubrics
+		return []string{"GRADUS_RUBRICS: there is no such folder"}
+	})
+	require.EqualError(t, err, "configuration:\n  LOG_LEVEL: \"loud\" is not a log level\n  GRADUS_RUBRICS: there is no such folder")
+	require.Equal(t, "/nowhere", seen)
 }
 
 func TestWhatCannotBeReadNamesItsSetting(t *testing.T) {

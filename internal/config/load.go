@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -43,13 +42,21 @@ func addFlags(flags *pflag.FlagSet, serve bool) {
 	}
 }
 
+// Check looks at a configuration for faults that this package cannot know of. It
+// may be shown one that has others.
+type Check func(*Config) (faults []string)
+
 // Load reads the environment and the flags that were given (flags may be nil)
-// and returns a valid configuration or an *InvalidError.
-func Load(flags *pflag.FlagSet) (*Config, error) {
-	return load(flags, os.Environ(), os.ReadFile)
+// and returns a valid configuration, or an *InvalidError with every fault that
+// it and the checks find.
+//
+// Where to listen, and whether that is safe, is looked at only for a command
+// that listens: one with the flags of ServeFlags.
+func Load(flags *pflag.FlagSet, checks ...Check) (*Config, error) {
+	return load(flags, os.Environ(), os.ReadFile, checks...)
 }
 
-func load(flags *pflag.FlagSet, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
+func load(flags *pflag.FlagSet, environ []string, readFile func(string) ([]byte, error), checks ...Check) (*Config, error) {
 	k := koanf.New(delim)
 	defaults := map[string]any{}
 	for _, s := range settings {
@@ -90,7 +97,12 @@ func load(flags *pflag.FlagSet, environ []string, readFile func(string) ([]byte,
 	if err := k.Load(fromEnv, nil); err != nil {
 		return nil, fmt.Errorf("read environment: %w", err)
 	}
+	listens := false
 	if flags != nil {
+		listens = flags.Lookup("addr") != nil
+		if flags.Changed("addr") && !flags.Changed("port") {
+			k.Delete("port") // of the environment: a whole address on the command line is meant whole
+		}
 		if err := k.Load(posflag.Provider(flags, delim, k), nil); err != nil {
 			return nil, fmt.Errorf("read flags: %w", err)
 		}
@@ -111,9 +123,9 @@ func load(flags *pflag.FlagSet, environ []string, readFile func(string) ([]byte,
 		}
 		c, _ = decode(k)
 	}
-	var invalid *InvalidError
-	if errors.As(c.Validate(), &invalid) {
-		faults = append(faults, invalid.Faults...)
+	faults = append(faults, c.faults(listens)...)
+	for _, check := range checks {
+		faults = append(faults, check(c)...)
 	}
 	if len(faults) > 0 {
 		return nil, &InvalidError{Faults: faults}

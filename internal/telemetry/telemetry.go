@@ -35,9 +35,9 @@ type Telemetry struct{ provider *trace.TracerProvider }
 // is to say about sending comes from the standard variables. A collector that
 // does not answer is logged and costs nothing else.
 func Start(ctx context.Context, endpoint, version string, log *slog.Logger) (*Telemetry, error) {
-	base, err := url.Parse(endpoint)
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-		return nil, errors.New("the OTLP endpoint must be an http or https URL")
+	base, err := Endpoint(endpoint)
+	if err != nil {
+		return nil, err
 	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(base.JoinPath("v1", "traces").String()))
 	if err != nil {
@@ -51,6 +51,15 @@ func Start(ctx context.Context, endpoint, version string, log *slog.Logger) (*Te
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("sending traces", "error", err) }))
 	return &Telemetry{trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(described))}, nil
+}
+
+// Endpoint reads the base URL of a collector.
+func Endpoint(base string) (*url.URL, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, errors.New("the OTLP endpoint must be an http or https URL")
+	}
+	return u, nil
 }
 
 // Provider makes tracers.
