@@ -68,7 +68,7 @@ func (q *Question) trim() {
 // inlineWeights notes weights that mean nothing, fills in those that are not
 // given, and scales the core ones.
 func inlineWeights(q *Question, c *collector) {
-	sum, given := 0.0, 0
+	largest, given := 0.0, 0
 	for i := range q.Criteria {
 		cr, at := &q.Criteria[i], "/criteria/"+strconv.Itoa(i)+"/weight"
 		w := cr.Weight
@@ -89,10 +89,10 @@ func inlineWeights(q *Question, c *collector) {
 			if w == 0 {
 				cr.Weight = DefaultBonus
 			}
-		case w < 0 || w > MaxWeight:
-			c.add(at, "the weight of a core criterion is above 0, at most %d", int(MaxWeight))
+		case w < 0:
+			c.add(at, "the weight of a core criterion is above 0")
 		case w > 0:
-			sum += w
+			largest = max(largest, w)
 			given++
 		}
 	}
@@ -101,9 +101,18 @@ func inlineWeights(q *Question, c *collector) {
 	}
 	mean := 1.0
 	if given > 0 {
+		sum := 0.0
+		for i := range q.Criteria {
+			if cr := &q.Criteria[i]; cr.Kind == Core && cr.Weight > 0 {
+				// Of the largest, so that no sum is beyond all numbers and no weight
+				// becomes one that is not given.
+				cr.Weight = max(cr.Weight/largest, 1e-300)
+				sum += cr.Weight
+			}
+		}
 		mean = sum / float64(given)
 	}
-	sum = 0
+	sum := 0.0
 	for i := range q.Criteria {
 		if cr := &q.Criteria[i]; cr.Kind == Core {
 			if cr.Weight == 0 {

@@ -25,9 +25,6 @@ const (
 	MaxPhrase       = 300
 	MaxPhrases      = 100
 	MaxCriteria     = 50
-	// MaxWeight is the largest weight of an inline criterion; in a file no
-	// weight is beyond 100 points either way.
-	MaxWeight = 1e6
 )
 
 // CoreTotal is what the core weights of a loaded question add up to, within
