@@ -84,8 +84,8 @@ var (
 		"The model is rate limited, overloaded or down. Try again after Retry-After, or allow \"fallback\": \"lexical\".")
 	ModelMisconfigured = declare("model-misconfigured", http.StatusServiceUnavailable, "The model is not usable",
 		"The service may not use its model at present; its operator has been told why. \"fallback\": \"lexical\" grades without it.")
-	StoreUnavailable = declare("store-unavailable", http.StatusServiceUnavailable, "Kept grades cannot be reached right now",
-		"The store does not answer, so it cannot be said whether this grade is kept, nor can it be forgotten, nor can a request with an Idempotency-Key be made to happen once. Grading without one goes on. Try again after Retry-After.")
+	StoreUnavailable = declare("store-unavailable", http.StatusServiceUnavailable, "The store cannot be reached right now",
+		"The store does not answer, so that no batch can be taken in or read, it cannot be said whether this grade is kept, nor can it be forgotten, nor can a request with an Idempotency-Key be made to happen once. Grading without such a key goes on. Try again after Retry-After.")
 	StorageFull = declare("storage-full", http.StatusServiceUnavailable, "There is no room for another batch",
 		"What is accepted already is finished; new batches are refused until there is room again. Try again after Retry-After.")
 	StorageNotDurable = declare("storage-not-durable", http.StatusServiceUnavailable, "The store would lose a batch",

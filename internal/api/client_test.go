@@ -111,6 +111,14 @@ func TestClientReturnsProblems(t *testing.T) {
 	require.EqualError(t, err, "503 t: d; /answer: too long; line 3 not JSON")
 }
 
+func TestAProblemSaysASingleFaultOnce(t *testing.T) {
+	t.Parallel()
+	p := &api.Problem{Title: "t", Status: 422, Detail: "/answer: this field is missing.", Errors: []api.Fault{{Pointer: "/answer", Detail: "this field is missing"}}}
+	require.EqualError(t, p, "422 t: /answer: this field is missing.")
+	p.Detail = "The question is not valid."
+	require.EqualError(t, p, "422 t: The question is not valid.; /answer: this field is missing")
+}
+
 func TestClientMakesAProblemOfWhatIsNone(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

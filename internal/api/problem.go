@@ -34,12 +34,16 @@ type Fault struct {
 	Line int `json:"line,omitempty" doc:"Line of an NDJSON or CSV body, counted from 1."`
 }
 
-// Error is the detail with the faults, in one line.
+// Error is the detail with the faults, in one line. A single fault is not said
+// again where the detail says it already.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s", p.Status, p.Title)
 	if p.Detail != "" {
 		fmt.Fprintf(&b, ": %s", p.Detail)
+	}
+	if len(p.Errors) == 1 && strings.Contains(strings.ToLower(p.Detail), strings.ToLower(p.Errors[0].Detail)) {
+		return b.String()
 	}
 	for _, f := range p.Errors {
 		b.WriteString("; ")

@@ -31,7 +31,7 @@ const (
 // by QuestionID or given as Question.
 type GradeRequest struct {
 	// QuestionID is SET/QUESTION.
-	QuestionID string    `json:"question_id,omitempty" doc:"SET/QUESTION of a known question. Give this or question." example:"lead-platform-engineer/first-90-days"`
+	QuestionID string    `json:"question_id,omitempty" minLength:"1" doc:"SET/QUESTION of a known question. Give this or question." example:"lead-platform-engineer/first-90-days"`
 	Question   *Question `json:"question,omitempty" doc:"A question of your own. Give this or question_id."`
 	// Answer has at most MaxAnswer code points. A blank answer is graded too.
 	Answer string `json:"answer" maxLength:"20000" doc:"The answer exactly as written; offsets in the grade count its Unicode code points. A blank answer is graded." example:"I would first agree with the teams on what hurts, then measure lead time and ship one paved road."`
@@ -46,25 +46,25 @@ type GradeRequest struct {
 // Question is a question in the shape that question sets have. Only Question
 // and the criteria's ids and statements are needed.
 type Question struct {
-	ID           string      `json:"id,omitempty"`
+	ID           string      `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9_.-]*$"`
 	Kind         string      `json:"kind,omitempty" enum:"technical,behavioural,motivational"`
-	Question     string      `json:"question" doc:"What is asked."`
-	Intent       string      `json:"intent,omitempty" doc:"What the interviewer is trying to learn; shown, never scored."`
-	Guidance     string      `json:"guidance,omitempty"`
-	SampleAnswer string      `json:"sample_answer,omitempty" doc:"One good answer; others count as well."`
+	Question     string      `json:"question" minLength:"1" maxLength:"8000" pattern:"\\S" doc:"What is asked."`
+	Intent       string      `json:"intent,omitempty" maxLength:"2000" doc:"What the interviewer is trying to learn; shown, never scored."`
+	Guidance     string      `json:"guidance,omitempty" maxLength:"20000"`
+	SampleAnswer string      `json:"sample_answer,omitempty" maxLength:"20000" doc:"One good answer; others count as well."`
 	Criteria     []Criterion `json:"criteria" nullable:"false" minItems:"1" maxItems:"50"`
 }
 
 // Criterion is one observable claim that an answer earns points for.
 type Criterion struct {
-	ID        string `json:"id"`
-	Statement string `json:"statement" doc:"One observable claim."`
+	ID        string `json:"id" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9_.-]*$" doc:"Of the question's own; no two are the same."`
+	Statement string `json:"statement" minLength:"1" maxLength:"2000" pattern:"\\S" doc:"One observable claim."`
 	// Weight is in points. Core weights may be any positive numbers and are
 	// scaled to add up to 100; a pitfall's is negative; 0 means not given.
-	Weight  float64  `json:"weight,omitempty" doc:"Points. Core weights are scaled to add up to 100; a pitfall's is negative."`
-	Partial string   `json:"partial,omitempty" doc:"What earns half."`
-	Hint    string   `json:"hint,omitempty" doc:"What to say to someone who missed it."`
-	Phrases []string `json:"phrases,omitempty" nullable:"false" doc:"Other words for the same thing."`
+	Weight  float64  `json:"weight,omitempty" doc:"Points. Core weights may be any positive numbers and are scaled to add up to 100; one that is left out or 0 is the mean of the others. A pitfall's is negative."`
+	Partial string   `json:"partial,omitempty" maxLength:"2000" doc:"What earns half."`
+	Hint    string   `json:"hint,omitempty" maxLength:"2000" doc:"What to say to someone who missed it."`
+	Phrases []string `json:"phrases,omitempty" nullable:"false" maxItems:"100" doc:"Other words for the same thing, of at most 300 characters each."`
 	Kind    string   `json:"kind,omitempty" enum:"core,bonus,pitfall"`
 	Signal  string   `json:"signal,omitempty" enum:"quantified,own_actions,past_event,prioritised" doc:"A detector that the lexical judge uses instead of overlap."`
 }

@@ -78,6 +78,8 @@ func batchQuery(raw string) (api.BatchOptions, error) {
 			faults = append(faults, api.Fault{Detail: "there is a query parameter that is none of judge, fallback, detail, question_id, max_cost, webhook_url, on_error and dry_run"})
 		case len(values) > 1:
 			at("given more than once")
+		case known && values[0] == "":
+			at("it is empty: leave it out")
 		case known:
 			*into = values[0]
 		case name == "max_cost":
@@ -162,11 +164,10 @@ func (s *Server) checkOptions(o *api.BatchOptions) []api.Fault {
 // resultFormat is the format in which results are wanted: by the query, else by
 // what the client accepts most of all, else NDJSON.
 func resultFormat(query url.Values, accept string) (rows.Format, error) {
-	switch f := rows.Format(query.Get("format")); f {
-	case rows.JSON, rows.NDJSON, rows.CSV:
+	switch f := rows.Format(query.Get("format")); {
+	case f == rows.JSON, f == rows.NDJSON, f == rows.CSV:
 		return f, nil
-	case "":
-	default:
+	case query.Has("format"):
 		return "", invalid(api.Fault{Detail: "query parameter format: expected \"ndjson\", \"csv\" or \"json\""})
 	}
 	best, most := rows.NDJSON, 0.
@@ -211,11 +212,10 @@ func mediaOf(format rows.Format) string {
 
 // index is a parameter that counts from 0.
 func index(query url.Values, name string) (int, error) {
-	text := query.Get(name)
-	if text == "" {
+	if !query.Has(name) {
 		return 0, nil
 	}
-	n, err := strconv.Atoi(text)
+	n, err := strconv.Atoi(query.Get(name))
 	if err != nil || n < 0 {
 		return 0, invalid(api.Fault{Detail: fmt.Sprintf("query parameter %s: expected a number from 0 on", name)})
 	}

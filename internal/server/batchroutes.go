@@ -4,16 +4,18 @@ import (
 	"net/http"
 	"reflect"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/gradus-ai/gradus/internal/api"
 )
 
 // Examples of uploads. They are sent to the service by a test.
 const (
 	exampleNDJSON = `{"id":"candidate-17","question_id":"lead-platform-engineer/first-90-days","answer":"I would sit with each team for two weeks."}` + "\n" +
-		`{"id":"candidate-18","answer":"I would buy a tool."}` + "\n"
+		`{"id":"candidate-18","question_id":"lead-platform-engineer/first-90-days","answer":"I would buy a tool."}` + "\n"
 	exampleCSV = "id,question_id,answer\n" +
 		"candidate-17,lead-platform-engineer/first-90-days,I would sit with each team for two weeks.\n" +
-		"candidate-18,,\"I would buy a tool,\nand then another.\"\n"
+		"candidate-18,lead-platform-engineer/first-90-days,\"I would buy a tool,\nand then another.\"\n"
 )
 
 var exampleUpload = api.BatchRequest{
@@ -29,7 +31,7 @@ var exampleUpload = api.BatchRequest{
 // batchEndpoints is the routes of batches.
 func (s *Server) batchEndpoints() []endpoint {
 	id := param{in: "path", name: "id", description: "Id of a batch."}
-	onOff := []any{"1", "0"}
+	onOff := []any{"1", "0", "true", "false"}
 	row := reflect.TypeFor[api.ResultRow]()
 	return []endpoint{
 		{method: http.MethodPost, path: "/v1/batches", serve: s.createBatch, doc: operation{
@@ -46,7 +48,7 @@ func (s *Server) batchEndpoints() []endpoint {
 				{in: "query", name: "fallback", description: "Let the lexical judge stand in when the model cannot be asked.", enum: []any{api.JudgeLexical}},
 				{in: "query", name: "detail", description: "How much of the feedback to give in the results; full where left out.", enum: []any{api.DetailNudge, api.DetailHint, api.DetailFull}},
 				{in: "query", name: "question_id", description: "The question of the items that name none."},
-				{in: "query", name: "max_cost", description: "Stop before more than this is spent, in US dollars."},
+				{in: "query", name: "max_cost", description: "Stop before more than this is spent, in US dollars.", counts: huma.TypeNumber},
 				{in: "query", name: "webhook_url", description: "An https address that is told when the batch is over."},
 				{in: "query", name: "on_error", description: "skip accepts the good rows and reports the others; reject, the default, accepts nothing.", enum: []any{api.OnErrorReject, api.OnErrorSkip}},
 				{in: "query", name: "dry_run", description: "Check everything and answer with an estimate; nothing is accepted.", enum: onOff},
@@ -54,7 +56,7 @@ func (s *Server) batchEndpoints() []endpoint {
 			request: reflect.TypeFor[api.BatchRequest](), example: exampleUpload,
 			accepts: []content{
 				{media: "application/x-ndjson", of: reflect.TypeFor[api.BatchItem](), example: exampleNDJSON},
-				{media: "text/csv", example: exampleCSV},
+				{media: "text/csv", of: reflect.TypeFor[string](), example: exampleCSV},
 			},
 			status: http.StatusAccepted, response: reflect.TypeFor[api.Batch](), located: true,
 			others: map[int]reflect.Type{http.StatusOK: reflect.TypeFor[api.BatchEstimate]()},
@@ -81,11 +83,11 @@ func (s *Server) batchEndpoints() []endpoint {
 				id,
 				{in: "query", name: "wait", description: "1 follows the batch to its end.", enum: onOff},
 				{in: "query", name: "format", description: "Goes before Accept.", enum: []any{"ndjson", "csv", "json"}},
-				{in: "query", name: "from", description: "Index of the first item to send; 0 where left out."},
+				{in: "query", name: "from", description: "Index of the first item to send; 0 where left out.", counts: huma.TypeInteger},
 				{in: "header", name: "Accept", description: "application/x-ndjson, text/csv or application/json."},
 			},
 			status: http.StatusOK, media: "application/x-ndjson", response: row,
-			offers:   []content{{media: "application/json", of: reflect.SliceOf(row)}, {media: "text/csv"}},
+			offers:   []content{{media: "application/json", of: reflect.SliceOf(row)}, {media: "text/csv", of: reflect.TypeFor[string]()}},
 			problems: []api.ProblemType{api.UnknownBatch, api.InvalidRequest, api.StoreUnavailable, api.ShuttingDown},
 		}},
 		{method: http.MethodGet, path: "/v1/batches/{id}/events", serve: s.batchEvents, doc: operation{

@@ -201,8 +201,9 @@ func wantsFresh(h http.Header) bool {
 
 // kept answers GET /v1/grades/{id}.
 func (s *Server) kept(c *gin.Context) error {
-	detail := grading.Detail(c.Query("detail"))
-	if !detail.Valid() {
+	text, given := c.GetQuery("detail")
+	detail := grading.Detail(text)
+	if !detail.Valid() || given && text == "" {
 		return invalid(api.Fault{Detail: "query parameter detail: " + detailFault})
 	}
 	x := exchangeOf(c)

@@ -74,10 +74,11 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 		op.Description = strings.TrimSpace(d.description + "\n\nNeeds the scope `" + string(ep.scope()) + "`.")
 	}
 	for _, p := range d.params {
-		op.Parameters = append(op.Parameters, &huma.Param{
-			Name: p.name, In: p.in, Description: p.description, Required: p.in == "path",
-			Schema: &huma.Schema{Type: huma.TypeString, Enum: p.enum},
-		})
+		schema := &huma.Schema{Type: huma.TypeString, Enum: p.enum}
+		if p.counts != "" {
+			schema = &huma.Schema{Type: p.counts, Minimum: new(float64)}
+		}
+		op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: p.in, Description: p.description, Required: p.in == "path", Schema: schema})
 	}
 	if d.request != nil {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{

@@ -16,6 +16,7 @@ import (
 	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
+	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
 // withMetrics gives every route there is.
@@ -41,6 +42,10 @@ type specOperation struct {
 	Parameters  []struct {
 		Name, In string
 		Required bool
+		Schema   struct {
+			Type string
+			Enum []string
+		}
 	}
 	RequestBody *struct {
 		Content map[string]struct{ Schema map[string]any }
@@ -186,8 +191,12 @@ func TestRepliesAreAsDocumented(t *testing.T) {
 		escape := strings.NewReplacer("~", "~0", "/", "~1")
 		schema := s.compile(t, "/paths/"+escape.Replace(path)+"/"+strings.ToLower(method)+
 			"/responses/"+status+"/content/"+escape.Replace(media)+"/schema")
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(r.body))
-		require.NoError(t, err)
+		var value any = string(r.body)
+		if strings.HasSuffix(media, "json") {
+			var err error
+			value, err = jsonschema.UnmarshalJSON(bytes.NewReader(r.body))
+			require.NoError(t, err)
+		}
 		require.NoError(t, schema.Validate(value), "%s: %s", name, r.body)
 	}
 
@@ -273,7 +282,7 @@ func TestRequestsAreJudgedAsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, schema.Validate(good))
 	beyondSchemas := []string{ // what a JSON Schema cannot say
-		"several things are wrong at once", "a question is empty", "values of a question are off the menu", "a criterion is null",
+		"several things are wrong at once", "values of a question are off the menu", "a criterion is null",
 	}
 	for _, tt := range badRequests {
 		if tt.status != http.StatusUnprocessableEntity || slices.Contains(beyondSchemas, tt.name) {
@@ -287,5 +296,84 @@ func TestRequestsAreJudgedAsDocumented(t *testing.T) {
 			continue
 		}
 		require.Error(t, schema.Validate(value), tt.name)
+	}
+}
+
+// TestQueriesAreJudgedAsDocumented sends every value that the document lists for
+// a parameter, and some that it does not.
+func TestQueriesAreJudgedAsDocumented(t *testing.T) {
+	t.Parallel()
+	d, _ := bureau(t)
+	d.grader.find = func(grading.Key) (*grading.Record, error) { return record(judge.Usage{}), nil }
+	cancelled := d.submit("", threeLines, ndjson).ID
+	d.send("DELETE", "/v1/batches/"+cancelled, "")
+	sent := 0
+	for path, operations := range readSpec(t, d).Paths {
+		for method, op := range operations {
+			for _, p := range op.Parameters {
+				if p.In != "query" {
+					continue
+				}
+				good, bad := p.Schema.Enum, []string{"", "x", "-1"}
+				switch {
+				case p.Name == "max_cost":
+					good, bad = nil, []string{"", "x", "-1", "NaN"} // here no price is known
+				case p.Schema.Type == "integer":
+					good, bad = []string{"0", "7"}, []string{"", "x", "-1"}
+				case good == nil:
+					continue // any text will do
+				case slices.Contains(good, "true"):
+					bad = bad[1:] // as in ?wait
+				}
+				send := func(value string) reply {
+					id, body := cancelled, ""
+					if strings.Contains(path, "grades") {
+						id = someGrade
+					}
+					if method == "post" {
+						body = threeLines
+					}
+					at := strings.NewReplacer("{id}", id, "{set}", "platform", "{question}", "on-call").Replace(path)
+					sent++
+					return d.send(strings.ToUpper(method), at+"?"+p.Name+"="+value, body, ndjson)
+				}
+				for _, value := range bad {
+					require.Equal(t, http.StatusUnprocessableEntity, send(value).StatusCode, "%s %s?%s=%s", method, path, p.Name, value)
+				}
+				for _, value := range good {
+					if p.Name == "purge" && (value == "true" || value == "1") || p.Name == "judge" && value == "model" {
+						continue // would erase the batch; there is no model here
+					}
+					require.Less(t, send(value).StatusCode, 300, "%s %s?%s=%s", method, path, p.Name, value)
+				}
+			}
+		}
+	}
+	require.Greater(t, sent, 40)
+}
+
+// TestLimitsOfAQuestionAreDocumented holds the limits in the document to those
+// that package rubric keeps.
+func TestLimitsOfAQuestionAreDocumented(t *testing.T) {
+	t.Parallel()
+	schemas := readSpec(t, open(t)).Components.Schemas
+	for schema, limits := range map[string]map[string]float64{
+		"Question": {
+			"id": rubric.MaxID, "question": rubric.MaxQuestion, "intent": rubric.MaxIntent, "guidance": rubric.MaxGuidance,
+			"sample_answer": rubric.MaxSampleAnswer, "criteria": rubric.MaxCriteria,
+		},
+		"Criterion": {
+			"id": rubric.MaxID, "statement": rubric.MaxStatement, "partial": rubric.MaxPartial, "hint": rubric.MaxHint, "phrases": rubric.MaxPhrases,
+		},
+	} {
+		properties, _ := schemas[schema]["properties"].(map[string]any)
+		for name, limit := range limits {
+			property, _ := properties[name].(map[string]any)
+			most, counted := property["maxLength"]
+			if !counted {
+				most = property["maxItems"]
+			}
+			require.Equal(t, limit, most, "%s.%s", schema, name)
+		}
 	}
 }

@@ -66,6 +66,9 @@ type content struct {
 type param struct {
 	in, name, description string
 	enum                  []any
+	// counts is its type where that is not a string: huma.TypeInteger or
+	// huma.TypeNumber, from 0 on.
+	counts string
 }
 
 // Parameters used more than once.
