@@ -75,8 +75,11 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 	}
 	for _, p := range d.params {
 		schema := &huma.Schema{Type: huma.TypeString, Enum: p.enum}
-		if p.counts != "" {
-			schema = &huma.Schema{Type: p.counts, Minimum: new(float64)}
+		switch {
+		case p.schema != nil:
+			schema = p.schema
+		case p.in == "query" && p.enum == nil:
+			schema.MinLength = new(1)
 		}
 		op.Parameters = append(op.Parameters, &huma.Param{Name: p.name, In: p.in, Description: p.description, Required: p.in == "path", Schema: schema})
 	}

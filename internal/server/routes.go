@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"github.com/gradus-ai/gradus/internal/access"
@@ -66,9 +67,9 @@ type content struct {
 type param struct {
 	in, name, description string
 	enum                  []any
-	// counts is its type where that is not a string: huma.TypeInteger or
-	// huma.TypeNumber, from 0 on.
-	counts string
+	// schema is what else there is to say of its values; nil: any text, and in a
+	// query not an empty one.
+	schema *huma.Schema
 }
 
 // Parameters used more than once.
@@ -77,7 +78,8 @@ var (
 	paramSet      = param{in: "path", name: "set", description: "Id of a set."}
 	paramQuestion = param{in: "path", name: "question", description: "Id of a question, local to the set."}
 	paramOnce     = param{in: "header", name: once.Header, description: "1 to 255 printable ASCII characters of your choice. Within 24 hours the same request with " +
-		"the same key is answered once: a repeated one gets the first reply, marked with Idempotency-Replayed: true. Failures are not kept, so that another try can succeed."}
+		"the same key is answered once: a repeated one gets the first reply, marked with Idempotency-Replayed: true. Failures are not kept, so that another try can succeed.",
+		schema: &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(255), Pattern: "^[ -~]*$"}}
 	paramDetail = param{in: "query", name: "detail", description: "How much of the feedback to give; full where left out.",
 		enum: []any{api.DetailNudge, api.DetailHint, api.DetailFull}}
 )
