@@ -49,7 +49,7 @@ func newBatch(tty *terminal) *cobra.Command {
 		Example: "gradus batch answers.csv -o results.csv -q lead-platform-engineer/first-90-days\n" +
 			"gradus batch answers.jsonl -o results.jsonl --estimate\n" +
 			"gradus batch answers.jsonl -o results.jsonl --max-cost 2.50",
-		Args: exactArgs(cobra.ExactArgs(1)),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, tty, args[0]) },
 	}
 	flags := cmd.Flags()

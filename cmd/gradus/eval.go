@@ -51,7 +51,7 @@ func newEval(tty *terminal) *cobra.Command {
 			"gradus eval gold.jsonl --judge model --predictions out.jsonl --worst 5\n" +
 			"gradus eval gold.jsonl --json --min-agreement 0.6\n" +
 			"gradus eval gold.jsonl --robust",
-		Args: exactArgs(cobra.ExactArgs(1)),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runEval(cmd, tty, args[0], f) },
 	}
 	flags := cmd.Flags()

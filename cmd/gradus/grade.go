@@ -30,13 +30,16 @@ func newGrade(tty *terminal) *cobra.Command {
 			"verdict on each criterion with the words that prove it, and what to fix first.",
 		Example: "gradus grade -q lead-platform-engineer/first-90-days answer.txt\n" +
 			"echo \"I would ...\" | gradus grade -q lead-platform-engineer/first-90-days --json -",
-		Args: exactArgs(cobra.MaximumNArgs(1)),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if ref == "" {
 				return usage(errors.New("name the question with -q SET/QUESTION; gradus questions lists them"))
 			}
 			if !grading.Detail(detail).Valid() {
 				return usage(errors.New("--detail must be nudge, hint or full"))
+			}
+			if !(failUnder >= 0 && failUnder <= 100) { // NaN is neither
+				return usage(errors.New("--fail-under must be a score, from 0 to 100"))
 			}
 			a, err := open(cmd, tty)
 			if err != nil {

@@ -46,7 +46,7 @@ func newImport(tty *terminal) *cobra.Command {
 		Example: "gradus import questions.txt -o mine.yaml\n" +
 			"gradus import questions.csv -o mine.yaml --id nurse --title 'Ward nurse'\n" +
 			"pbpaste | gradus import - > mine.yaml",
-		Args: exactArgs(cobra.ExactArgs(1)),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runImport(cmd, tty, args[0], f) },
 	}
 	flags := cmd.Flags()

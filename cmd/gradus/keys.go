@@ -23,9 +23,10 @@ func newKeys(tty *terminal) *cobra.Command {
 		Long: "API keys that all services on the same Redis accept (REDIS_URL). Once the first is\n" +
 			"made, those services want a key; revoking the last does not open them again.\n" +
 			"A key is kept as a digest only: it is shown once, when it is made.",
-		Args: exactArgs(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	config.StoreFlags(cmd.PersistentFlags())
 	cmd.AddCommand(newKeysCreate(tty), newKeysList(tty), newKeysRevoke(tty))
 	return cmd
 }
@@ -51,7 +52,7 @@ func newKeysCreate(tty *terminal) *cobra.Command {
 		Long: "Makes a key and prints it, once: nobody can show it again. Limits that are left\n" +
 			"out are those of the service (GRADUS_KEY_RATE and so on).",
 		Example: "gradus keys create --tenant acme --name ci --expires 90d\nKEY=$(gradus keys create --scope read)",
-		Args:    exactArgs(cobra.NoArgs),
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now().UTC().Truncate(time.Second)
 			clear, key := access.New()
@@ -109,7 +110,7 @@ func newKeysList(tty *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the keys that were made, without the keys themselves",
-		Args:  exactArgs(cobra.NoArgs),
+		Args:  takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			kept, err := openKeys(cmd, tty)
 			if err != nil {
@@ -141,7 +142,7 @@ func newKeysRevoke(tty *terminal) *cobra.Command {
 		Short:   "Make a key open nothing from now on",
 		Long:    "Makes a key open nothing from now on; every service stops taking it within five\nseconds. Batches it has sent go on. Revoking twice is not an error.",
 		Example: "gradus keys revoke key_3q7xk2mz5dyn4w6ahbtc",
-		Args:    exactArgs(cobra.ExactArgs(1)),
+		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := args[0]
 			if access.Genuine(id) {

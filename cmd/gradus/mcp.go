@@ -16,7 +16,7 @@ func newMCP(tty *terminal) *cobra.Command {
 			"ends: tools to list questions, read one, grade an answer, start a batch and read\n" +
 			"it. A running service offers the same at POST /mcp.",
 		Example: `{"mcpServers": {"gradus": {"command": "gradus", "args": ["mcp"]}}}`,
-		Args:    exactArgs(cobra.NoArgs),
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := settings(cmd)
 			if err != nil {

@@ -23,7 +23,7 @@ func newQuestions(tty *terminal) *cobra.Command {
 		Long: "Lists every question, those of one set, or shows one question with its criteria.\n" +
 			"With --prompt it prints exactly what a model would be sent, around a stand-in answer.",
 		Example: "gradus questions\ngradus questions lead-platform-engineer/first-90-days --sample",
-		Args:    exactArgs(cobra.MaximumNArgs(1)),
+		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := open(cmd, tty)
 			if err != nil {

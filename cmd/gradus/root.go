@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"charm.land/fang/v2"
 
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		case errors.Is(err, context.Canceled):
 			fmt.Fprintln(w, "gradus: interrupted")
 		default:
-			fmt.Fprintln(w, "gradus:", err)
+			fmt.Fprintln(w, "gradus:", plain(err.Error())) // it may show a line of somebody's file
 		}
 	}))
 	return exitCode(err)
@@ -72,9 +73,12 @@ func newRoot(tty *terminal) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	config.Flags(root.PersistentFlags())
-	root.AddCommand(newServe(tty), newGrade(tty), newQuestions(tty), newLint(tty), newImport(tty), newEval(tty), newBatch(tty), newWorker(tty), newMCP(tty), newKeys(tty))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(flagFault(err)) })
+	root.AddCommand(newServe(tty), newGrade(tty), newQuestions(tty), newLint(tty), newImport(tty), newEval(tty), newBatch(tty), newWorker(tty), newMCP(tty))
+	for _, verb := range root.Commands() {
+		config.Flags(verb.Flags())
+	}
+	root.AddCommand(newKeys(tty))
 	return root
 }
 
@@ -112,12 +116,30 @@ func openWith(cmd *cobra.Command, tty *terminal, cfg *config.Config, more ...fun
 	return app.New(cmd.Context(), cfg, options)
 }
 
-// exactArgs makes a usage error of what check finds.
-func exactArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+// takes is for a command with so many arguments.
+func takes(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usage(err)
+		switch {
+		case least <= len(args) && len(args) <= most:
+			return nil
+		case most == 0:
+			return usage(fmt.Errorf("%q is too much: write %s", args[0], cmd.UseLine()))
+		case len(args) < least:
+			return usage(fmt.Errorf("something is missing: write %s", cmd.UseLine()))
 		}
-		return nil
+		return usage(fmt.Errorf("%q is too much: write %s", args[most], cmd.UseLine()))
 	}
+}
+
+// flagFault says in our words what is wrong with the value of a flag.
+func flagFault(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	want := map[string]string{"float64": "a number", "int": "a whole number", "int64": "a whole number", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
+	if want == "" {
+		return err
+	}
+	return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 }

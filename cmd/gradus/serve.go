@@ -17,7 +17,7 @@ func newServe(tty *terminal) *cobra.Command {
 		Long: "Serves the HTTP API until it is told to stop, then finishes what is in flight.\n" +
 			"Without any settings it listens on http://localhost:8080 with the lexical judge\n" +
 			"and keeps grades in this process.\n\n" + secretsHelp(),
-		Args: exactArgs(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := settings(cmd)
 			if err != nil {

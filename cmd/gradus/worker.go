@@ -13,7 +13,7 @@ func newWorker(tty *terminal) *cobra.Command {
 		Long: "Grades what gradus serve accepts into the Redis at REDIS_URL, beside the services\n" +
 			"themselves and any number of other workers, on this machine or another. Told to\n" +
 			"stop, it finishes the answers in progress and hands the rest back.",
-		Args: exactArgs(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := settings(cmd)
 			if err != nil {

@@ -28,6 +28,7 @@ var proofs = map[string][]string{
 	"ASVS 1.2.1 1.3.5 LLM10:2026 output handling":              {"TestHostileAnswersStayText", "TestPagesAllowNothingFromElsewhereAndNothingInline"},
 	"ASVS 1.3.7 template injection":                            {"TestAnAnswerIsInertInLogsAndPrompts", "FuzzInert"},
 	"ASVS 16.4.1 log injection":                                {"TestAnAnswerIsInertInLogsAndPrompts", "TestAccessLogHoldsNoTextOfCallers"},
+	"ASVS 1.2 16.4.1 terminal injection":                       {"TestWhatStrangersWroteIsInertOnATerminal"},
 	"ASVS 16.5.2 16.5.3 failing closed":                        {"TestAFailureIsNeverAScore"},
 	"LLM01:2026 prompt injection":                              {"TestAttacks", "TestHonestLookalikesAreNotAccused"},
 	"LLM02:2026 LLM08:2026 hidden context":                     {"TestASampleAnswerStaysWithTheRubric", "TestSampleAnswerIsShownOnlyWhenAskedFor"},

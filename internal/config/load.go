@@ -23,14 +23,18 @@ const delim = "\x00"
 
 // Flags adds a flag for every setting that any command has a use for and that
 // is not a secret.
-func Flags(flags *pflag.FlagSet) { addFlags(flags, false) }
+func Flags(flags *pflag.FlagSet) { addFlags(flags, func(s Setting) bool { return !s.Serve }) }
 
 // ServeFlags adds the flags that only a service has a use for.
-func ServeFlags(flags *pflag.FlagSet) { addFlags(flags, true) }
+func ServeFlags(flags *pflag.FlagSet) { addFlags(flags, func(s Setting) bool { return s.Serve }) }
 
-func addFlags(flags *pflag.FlagSet, serve bool) {
+// StoreFlags adds the flags of a command that looks into Redis and grades
+// nothing.
+func StoreFlags(flags *pflag.FlagSet) { addFlags(flags, func(s Setting) bool { return s.Store }) }
+
+func addFlags(flags *pflag.FlagSet, wanted func(Setting) bool) {
 	for _, s := range settings {
-		if s.Secret || s.Serve != serve {
+		if s.Secret || !wanted(s) {
 			continue
 		}
 		usage := fmt.Sprintf("%s [%s]", s.Usage, s.Env)

@@ -13,6 +13,7 @@ type Setting struct {
 	Secret bool
 	File   bool // Env_FILE is understood
 	Serve  bool // of no use to a command that grades and ends
+	Store  bool // of use to a command that looks into Redis and grades nothing
 }
 
 // Settings lists every setting, in the order help shows them.
@@ -27,7 +28,7 @@ var settings = []Setting{
 	{Key: "concurrency", Env: "GRADUS_CONCURRENCY", Default: "20", Usage: "most model calls in flight at once"},
 	{Key: "grade-timeout", Env: "GRADUS_GRADE_TIMEOUT", Default: "120s", Usage: "longest an interactive grade may take, retries included"},
 	{Key: "price", Env: "GRADUS_PRICE", Usage: "price in US dollars per million tokens, as INPUT,CACHED,OUTPUT; fills cost_usd"},
-	{Key: "redis-url", Env: "REDIS_URL", Usage: "where Redis is, as redis://, rediss:// or unix://; without it everything stays in this process"},
+	{Key: "redis-url", Env: "REDIS_URL", Store: true, Usage: "where Redis is, as redis://, rediss:// or unix://; without it everything stays in this process"},
 	{Key: "redis-cache-url", Env: "REDIS_CACHE_URL", Usage: "a second Redis for cached grades only, free to evict (default: --redis-url)"},
 	{Key: "retention", Env: "GRADUS_RETENTION", Default: "30d", Usage: "how long grades are kept"},
 	{Key: "api-keys", Env: "GRADUS_API_KEYS", Secret: true, File: true, Serve: true, Usage: "comma-separated keys of 32 characters or more, or sha256:HEX"},
@@ -47,8 +48,8 @@ var settings = []Setting{
 	{Key: "insecure-open", Env: "GRADUS_INSECURE_OPEN", Default: "false", Serve: true, Usage: "listen beyond loopback without API keys, and answer to any host name"},
 	{Key: "cors-origin", Env: "GRADUS_CORS_ORIGIN", Serve: true, Usage: "sites, such as https://app.example, whose pages may call the API from a browser (default: none)"},
 	{Key: "drain-delay", Env: "GRADUS_DRAIN_DELAY", Default: "0s", Serve: true, Usage: "how long a service told to stop goes on with /readyz red, so that a load balancer notices"},
-	{Key: "otlp-endpoint", Env: "OTEL_EXPORTER_OTLP_ENDPOINT", Usage: "OpenTelemetry collector to send traces to, by OTLP over HTTP; the other OTEL_ variables of the standard count as well"},
+	{Key: "otlp-endpoint", Env: "OTEL_EXPORTER_OTLP_ENDPOINT", Usage: "collector to send OpenTelemetry traces to, by OTLP over HTTP; the other OTEL_ variables of the standard count as well"},
 	{Key: "allow-volatile", Env: "GRADUS_ALLOW_VOLATILE", Default: "false", Serve: true, Usage: "take batches although Redis would lose them: without an append-only file, or while it evicts"},
-	{Key: "log-level", Env: "LOG_LEVEL", Default: "info", Usage: "what to log: debug, info, warn or error and above"},
-	{Key: "log-format", Env: "LOG_FORMAT", Default: "auto", Usage: "how to log: json, text, or auto (text on a terminal)"},
+	{Key: "log-level", Env: "LOG_LEVEL", Default: "info", Store: true, Usage: "what to log: debug, info, warn or error and above"},
+	{Key: "log-format", Env: "LOG_FORMAT", Default: "auto", Store: true, Usage: "how to log: json, text, or auto (text on a terminal)"},
 }
