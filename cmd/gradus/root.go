@@ -19,6 +19,7 @@ import (
 
 	"github.com/gradus-ai/gradus/internal/app"
 	"github.com/gradus-ai/gradus/internal/config"
+	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
 // terminal is what a command talks to. Data goes to out, talk to err.
@@ -52,10 +53,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := fang.Execute(ctx, root, fang.WithVersion(release()), fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) {
 		var quiet *exitError
+		var missing *rubric.NotFoundError
 		switch {
 		case errors.As(err, &quiet):
 		case errors.Is(err, context.Canceled):
 			fmt.Fprintln(w, "gradus: interrupted")
+		case errors.As(err, &missing) && len(missing.Near) == 0:
+			fmt.Fprintln(w, "gradus:", plain(err.Error())+"; gradus questions lists them")
 		default:
 			fmt.Fprintln(w, "gradus:", plain(err.Error())) // it may show a line of somebody's file
 		}

@@ -137,12 +137,13 @@ type gradeInput struct {
 	Question   *api.Question `json:"question,omitempty" jsonschema:"a question of your own: question and criteria with id and statement are enough"`
 	Answer     string        `json:"answer" jsonschema:"the answer exactly as written, at most 20000 characters"`
 	Judge      string        `json:"judge,omitempty" jsonschema:"auto, model or lexical; auto where left out"`
+	Fallback   string        `json:"fallback,omitempty" jsonschema:"lexical lets the lexical judge stand in when the model cannot be asked; the grade then says it is degraded"`
 	Detail     api.Detail    `json:"detail,omitempty" jsonschema:"how much feedback to give: nudge, hint or full; full where left out"`
 }
 
 func (t tools) gradeAnswer(ctx context.Context, _ *sdk.CallToolRequest, in gradeInput) (*sdk.CallToolResult, *api.Grade, error) {
 	g, err := t.service.Grade(ctx, api.GradeRequest{
-		QuestionID: in.QuestionID, Question: in.Question, Answer: in.Answer, Judge: in.Judge, Detail: in.Detail,
+		QuestionID: in.QuestionID, Question: in.Question, Answer: in.Answer, Judge: in.Judge, Fallback: in.Fallback, Detail: in.Detail,
 	})
 	return nil, g, err
 }
@@ -151,6 +152,7 @@ type batchInput struct {
 	Items      []api.BatchItem `json:"items" jsonschema:"the answers, each with an id of your own that is unique in the batch"`
 	QuestionID string          `json:"question_id,omitempty" jsonschema:"the question of the items that name none"`
 	Judge      string          `json:"judge,omitempty" jsonschema:"auto, model or lexical; auto where left out"`
+	Fallback   string          `json:"fallback,omitempty" jsonschema:"lexical lets the lexical judge stand in when the model cannot be asked"`
 	Detail     api.Detail      `json:"detail,omitempty" jsonschema:"nudge, hint or full"`
 	MaxCost    *float64        `json:"max_cost,omitempty" jsonschema:"stop before more than this is spent, in US dollars"`
 }
@@ -161,7 +163,7 @@ func (t tools) startBatch(ctx context.Context, _ *sdk.CallToolRequest, in batchI
 		return nil, nil, fmt.Errorf("encode batch: %w", err)
 	}
 	b, err := t.service.CreateBatch(ctx, bytes.NewReader(body), "application/json",
-		api.BatchOptions{QuestionID: in.QuestionID, Judge: in.Judge, Detail: in.Detail, MaxCost: in.MaxCost})
+		api.BatchOptions{QuestionID: in.QuestionID, Judge: in.Judge, Fallback: in.Fallback, Detail: in.Detail, MaxCost: in.MaxCost})
 	return nil, b, err
 }
 

@@ -42,7 +42,7 @@ func (f *fake) Question(_ context.Context, ref string, sample bool) (*api.Questi
 }
 
 func (f *fake) Grade(_ context.Context, req api.GradeRequest, _ ...api.Option) (*api.Grade, error) {
-	if req.Answer == "boom" {
+	if req.Answer == "boom" && req.Fallback != api.JudgeLexical {
 		return nil, &api.Problem{Type: api.ModelUnavailable.Type, Status: 503, Title: api.ModelUnavailable.Title}
 	}
 	score, band, id := 72.5, api.Solid, "gr_1"
@@ -54,7 +54,7 @@ func (f *fake) Grade(_ context.Context, req api.GradeRequest, _ ...api.Option) (
 
 func (f *fake) CreateBatch(_ context.Context, body io.Reader, media string, o api.BatchOptions, _ ...api.Option) (*api.Batch, error) {
 	raw, err := io.ReadAll(body)
-	if err != nil || media != "application/json" || o.QuestionID != "cooks/stock" {
+	if err != nil || media != "application/json" || o.QuestionID != "cooks/stock" || o.Fallback != api.JudgeLexical {
 		return nil, errors.New("not as it should be sent")
 	}
 	f.batches["ba_1"] = string(raw)
@@ -155,8 +155,9 @@ func TestAnAgentFindsReadsGradesAndRunsABatch(t *testing.T) {
 	grade := call[api.Grade](t, session, "grade_answer", map[string]any{"question_id": "cooks/stock", "answer": "egg"})
 	require.InDelta(t, 72.5, *grade.Score, 0)
 	require.Equal(t, "egg", grade.Criteria[0].Evidence[0].Quote)
+	call[api.Grade](t, session, "grade_answer", map[string]any{"question_id": "cooks/stock", "answer": "boom", "fallback": "lexical"})
 
-	started := call[api.Batch](t, session, "start_batch", map[string]any{"question_id": "cooks/stock",
+	started := call[api.Batch](t, session, "start_batch", map[string]any{"question_id": "cooks/stock", "fallback": "lexical",
 		"items": []map[string]any{{"id": "a", "answer": "x"}, {"id": "b", "answer": ""}}})
 	require.Equal(t, "ba_1", started.ID)
 
