@@ -36,8 +36,8 @@ func newImport(tty *terminal) *cobra.Command {
 		Long: "Reads a page of questions, each with guidance (\"Employers ask this to see if …\") and\n" +
 			"a sample answer (\"Answer Example: …\"), as plain text, Markdown or HTML, or as CSV\n" +
 			"with the columns question, guidance, sample_answer and, if you like, kind, intent\n" +
-			"and id. Writes a question set whose criteria are the claims that the guidance asks\n" +
-			"for, with weights, hints and phrases.\n\n" +
+			"and id, by these or other usual names. Writes a question set whose criteria are the\n" +
+			"claims that the guidance asks for, with weights, hints and phrases.\n\n" +
 			"It is a draft. What a person has to decide is marked \"draft:\" in the file and listed\n" +
 			"on stderr with its line, together with what gradus lint finds and with what the judge\n" +
 			"without a model makes of each sample answer.\n\n" +
@@ -122,7 +122,7 @@ func runImport(cmd *cobra.Command, tty *terminal, name string, f importFlags) er
 		fmt.Fprintf(tty.err, "%s: the model had no usable proposal; its criteria are made by rule\n", q)
 	}
 	for _, s := range page.Skipped {
-		fmt.Fprintf(tty.err, "%s:%d: left out, for nothing follows it: %s\n", name, s.Line, plain(s.Text))
+		fmt.Fprintf(tty.err, "%s:%d: left out, for %s: %s\n", name, s.Line, s.Why, plain(s.Text))
 	}
 	for _, t := range todo {
 		fmt.Fprintf(tty.err, "%s:%d: %s\n", shown, t.line, plain(t.text))

@@ -19,7 +19,7 @@ var (
 	viewOf       = regexp.MustCompile(`(?i)^(?:your |the )?(?:\w+ )?(?:approach|perspective|experience|view|views|opinion|philosophy|strategy|process|take|thoughts?|method|style|understanding|background)\b`)
 	questionWord = regexp.MustCompile(`(?i)^(?:how|what|why|when|where|which|who)\b`)
 	dashed       = regexp.MustCompile(`[—–][^—–]*,[^—–]*[—–]`)
-	determined   = regexp.MustCompile(`(?i)^(?:an?|the|their|our)\s`)
+	determined   = regexp.MustCompile(`(?i)^(?:an?|the|their|our|your)\s`)
 	whyToo       = regexp.MustCompile(`(?i)^why(?: not)?$`)
 	listed       = regexp.MustCompile(`\(([^)]*,[^)]*)\)|[—–]([^—–]*,[^—–]*)[—–]`)
 )
@@ -102,6 +102,9 @@ func askClaim(ask string) []claim {
 		thing := strings.TrimPrefix(m[1], "your ")
 		c.about = thing
 		if viewOf.MatchString(m[1]) {
+			if thing != m[1] {
+				thing = "your " + thing
+			}
 			return put("Describes "+they(article(thing)), vague, "Say what "+m[1]+" comes down to, with one case.")
 		}
 		return put("Names "+they(thing), vague, "Say which it is: "+thing+".")

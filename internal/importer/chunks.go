@@ -32,8 +32,10 @@ func enumerated(list string) []string {
 	pieces := commas.Split(masked, -1)
 	var chunks []string
 	for i, piece := range pieces {
-		// "focus on A, not B": the contrast is part of A.
-		if i > 0 && contrast.MatchString(piece) {
+		// "focus on A, not B": the contrast is part of A. "A, who does B, and how
+		// you do C" are three: the last one says what kind of list it is.
+		stands := asks.MatchString(piece) && i < len(pieces)-1 && asks.MatchString(pieces[len(pieces)-1])
+		if i > 0 && contrast.MatchString(piece) && !stands {
 			chunks[len(chunks)-1] += ", " + piece
 			continue
 		}

@@ -197,7 +197,7 @@ func (d *Draft) claims(q *rubric.Question, r reading) []claim {
 		return n
 	}
 	inDashes, inBrackets := listsOf(q.Text)
-	for _, more := range [][]claim{inDashes, asksOf(q.Text), inBrackets, reserve()} {
+	for _, more := range [][]claim{inDashes, asksOf(q.Text), inBrackets, reserve(q.Kind)} {
 		if core() >= fewest {
 			break
 		}

@@ -50,6 +50,11 @@ func TestGuidanceIsSplitIntoClaims(t *testing.T) {
 		{"Outline a concise definition of sourdough and a plan focused on taste, price, and health.", []string{"Defines sourdough", "Outlines a plan", "Addresses taste", "Addresses price", "Addresses health"}},
 		{"Explain taste, price, and storage considerations.", []string{"Explains taste considerations", "Explains price considerations", "Explains storage considerations"}},
 		{"Emphasize results for guests and the house.", []string{"Gives evidence of results for guests and the house"}},
+		{"Quantify waste and the savings you made.", []string{"Puts a figure on waste", "Puts a figure on the savings they made"}},
+		{"Describe the checklist you use, who signs it, and how you start over.", []string{"Describes the checklist they use", "Says who signs it", "Says how they start over"}},
+		{"Describe a starter, which needs care.", []string{"Describes a starter, which needs care"}},
+		{"Explain the quarrel, describe what you did to end it, and share the lesson.", []string{"Explains the quarrel", "Says what they did to end it", "Gives the lesson"}},
+		{"Describe how you handled the heat and explain the outcome.", []string{"Says how they handled the heat", "Explains the outcome"}},
 		{"Combine written recipes with pictures.", []string{"Describes written recipes", "Describes pictures"}},
 		{"Discuss yeast vs sourdough.", []string{"Compares yeast with sourdough"}},
 		{"Highlight your ability to stay calm.", []string{"Says how they stay calm"}},
@@ -66,6 +71,26 @@ func TestGuidanceIsSplitIntoClaims(t *testing.T) {
 			require.GreaterOrEqual(t, len(got), len(test.want))
 			require.Equal(t, test.want, got[:len(test.want):len(test.want)])
 		})
+	}
+}
+
+func TestAStoryIsNotAskedForTwice(t *testing.T) {
+	t.Parallel()
+	got := statements(t, "Tell me about a time you burnt a batch.", "Name the batch.")
+	require.GreaterOrEqual(t, len(got), 5)
+	require.NotContains(t, got, "Backs what is said with a case from their own work")
+	require.Contains(t, statements(t, "How do you bake?", "Name the batch."), "Backs what is said with a case from their own work")
+}
+
+func TestAQuestionIsTurnedIntoAClaim(t *testing.T) {
+	t.Parallel()
+	for question, want := range map[string]string{
+		"What's your view on frozen dough?":    "Describes their view on frozen dough",
+		"What is your experience with rye?":    "Describes their experience with rye",
+		"What is the smallest useful starter?": "Names the smallest useful starter",
+		"How do you bake?":                     "Says how they bake",
+	} {
+		require.Contains(t, statements(t, question, "Name the batch."), want)
 	}
 }
 

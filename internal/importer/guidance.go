@@ -141,7 +141,9 @@ func atVerbs(s string) []string {
 		if !ok || rest == "" || v.form == manner && name != "keep it" {
 			continue
 		}
-		if shares.MatchString(s[from:m[0]]) && !strings.Contains(s[m[0]:m[1]], ";") {
+		// A verb in its base form does not go on with what "you did": it tells the
+		// reader what to do next.
+		if before := s[from:m[0]]; shares.MatchString(before) && !sharesPast.MatchString(before) && !strings.Contains(s[m[0]:m[1]], ";") {
 			continue
 		}
 		// "design, test and run": a list of deeds, not of instructions.
@@ -156,6 +158,9 @@ func atVerbs(s string) []string {
 
 // shares finds the "how you" that what follows still belongs to.
 var shares = regexp.MustCompile(`(?i)\b(?:how|what|why|when|where|that|which)\s+(?:you|they|your \w+)(?:['’]\w+)?\s+[^,]*$`)
+
+// sharesPast finds it with a deed done: "how you handled …", "what you did …".
+var sharesPast = regexp.MustCompile(`(?i)\b(?:how|what|why|when|where|that|which)\s+(?:you|they)\s+(?:did|\pL{2,}ed)\b[^,]*$`)
 
 var (
 	parens   = regexp.MustCompile(`\s*[(\[]([^)\]]{2,200})[)\]]`)
@@ -179,7 +184,7 @@ func partsOf(clause string) []part {
 	}
 	whole := part{verb: v, name: name, rest: rest}
 	switch v.form {
-	case avoids, measures, joins, acts:
+	case avoids, joins, acts:
 		// One deed, whatever it is done with.
 		if v.form != acts || !splitsObjects(rest) {
 			whole.takeExamples()

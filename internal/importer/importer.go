@@ -23,7 +23,8 @@ type Format string
 
 // Text is prose: plain, Markdown or HTML. CSV has a header row that names the
 // columns question, guidance and sample_answer and, where there are any, kind,
-// intent and id; cells are separated by commas, semicolons or tabs.
+// intent and id, or calls them something that is usual ("Example Answer"); cells
+// are separated by commas, semicolons or tabs.
 const (
 	Text Format = "text"
 	CSV  Format = "csv"
@@ -98,7 +99,8 @@ type Page struct {
 	// Title is the page's own, or empty.
 	Title   string
 	Entries []Entry
-	// Skipped are lines that look like questions and have nothing below them.
+	// Skipped are lines that look like questions and have nothing below them, and
+	// columns of a table that no question has.
 	Skipped []Skipped
 }
 
@@ -114,8 +116,10 @@ type Entry struct {
 	SampleAnswer     string
 }
 
-// Skipped is a line that was left out.
+// Skipped is a line or a column that was left out.
 type Skipped struct {
 	Line int
 	Text string
+	// Why completes "left out, for …".
+	Why string
 }

@@ -225,7 +225,7 @@ func unwrapped(lines []line) []line {
 	var out []line
 	for _, l := range lines {
 		if n := len(out); n > 0 && !l.after && !l.heading && !l.item && !opens(l.text) &&
-			(!out[n-1].heading || continues(l.text)) && utf8.RuneCountInString(lastLine(out[n-1].text)) > widest/2 {
+			(!out[n-1].heading || continues(l.text)) && !strings.HasSuffix(out[n-1].text, "?") && utf8.RuneCountInString(lastLine(out[n-1].text)) > widest/2 {
 			out[n-1].text += "\x00" + l.text
 			continue
 		}

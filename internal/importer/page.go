@@ -64,7 +64,7 @@ func (p *Page) check(name string) Faults {
 		}
 	}
 	if len(faults) == 0 && bare == len(p.Entries) && bare > 0 {
-		return Faults{{name, p.Entries[0].Line, "the question has no guidance, nor has any other: criteria are made of what guidance asks for"}}
+		return Faults{{name, p.Entries[0].Line, "the question has no guidance, nor has any other: criteria are made of what guidance asks for; write a line of it below the question (\"Describe …\")"}}
 	}
 	return faults
 }
@@ -196,7 +196,12 @@ func (r *reader) guidance(q *Entry, i int) int {
 	}
 	first := r.lines[i]
 	first.text = guidanceLabel.ReplaceAllString(first.text, "")
-	q.Guidance = prose(append([]line{first}, r.lines[i+1:end]...))
+	guidance := []line{first}
+	for _, l := range r.lines[i+1 : end] { // it may have labelled parts
+		l.text = guidanceLabel.ReplaceAllString(l.text, "")
+		guidance = append(guidance, l)
+	}
+	q.Guidance = prose(guidance)
 	if end < len(r.lines) && beginsSample(r.lines[end].text) && !r.lines[end].mayAsk() {
 		return r.sample(q, end)
 	}
@@ -291,6 +296,15 @@ func unquoted(s string) string {
 func (r *reader) readHeadings() {
 	lines := r.loose
 	r.loose, r.page.Skipped = nil, nil
+	if !slices.ContainsFunc(lines[1:], func(l line) bool { return !l.mayAsk() && !questionOpening.MatchString(l.text) }) {
+		// Nothing but questions, below a title perhaps: none is another's guidance.
+		for i, l := range lines {
+			if i > 0 || l.mayAsk() {
+				r.page.Entries = append(r.page.Entries, Entry{Line: l.number, Question: unquoted(l.text)})
+			}
+		}
+		return
+	}
 	for i := 0; i < len(lines); i++ {
 		if !lines[i].mayAsk() {
 			continue
@@ -312,7 +326,7 @@ func skippable(lines []line) []Skipped {
 	var out []Skipped
 	for _, l := range lines {
 		if l.mayAsk() {
-			out = append(out, Skipped{l.number, l.text})
+			out = append(out, Skipped{l.number, l.text, "nothing follows it"})
 		}
 	}
 	return out

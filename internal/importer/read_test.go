@@ -115,6 +115,8 @@ func TestPartsOfAnEntry(t *testing.T) {
 			Line: 1, Question: "How do you bake?", Guidance: "Describe the dough.\nSay how long it rests.", SampleAnswer: "I weigh."}},
 		{"labelled parts", "Q1: How do you bake?\nWhy they ask: to see if you bake.\nDescribe the dough.\nA: I weigh.", importer.Entry{
 			Line: 1, Question: "How do you bake?", Guidance: "to see if you bake. Describe the dough.", SampleAnswer: "I weigh."}},
+		{"two labels", "Q1: How do you bake?\nWhy they ask: to see if you bake.\nHow to answer: Describe the dough.\nA: I weigh.", importer.Entry{
+			Line: 1, Question: "How do you bake?", Guidance: "to see if you bake.\nDescribe the dough.", SampleAnswer: "I weigh."}},
 		{"a question that asks nothing", "Intro line that is long enough to be prose and to stand on its own.\n\nDescribe your oven.\n" + guidance + "\nAnswer Example: \"Hot.\"", importer.Entry{
 			Line: 3, Question: "Describe your oven.", Guidance: guidance, SampleAnswer: "Hot."}},
 		{"a list in the guidance", "## How do you bake?\nEmployers ask this to see if you bake. Cover:\n- the flour\n- the oven\n\nAnswer: I weigh.", importer.Entry{
@@ -147,7 +149,7 @@ Answer Example: "It smells good."
 		{Line: 3, Question: "What do you do with old bread?", SampleAnswer: "I make crumbs of it."},
 		{Line: 5, Question: "Why bread?", Guidance: "Employers ask this to assess motivation. Name one reason.", SampleAnswer: "It smells good."},
 	}, p.Entries)
-	require.Equal(t, []importer.Skipped{{Line: 8, Text: "Anything else?"}}, p.Skipped)
+	require.Equal(t, []importer.Skipped{{Line: 8, Text: "Anything else?", Why: "nothing follows it"}}, p.Skipped)
 }
 
 func TestFaultsNameTheirLine(t *testing.T) {
@@ -161,13 +163,14 @@ func TestFaultsNameTheirLine(t *testing.T) {
 		{"no questions", "\nSome prose.\nMore of it.", importer.Text, "p:2: no questions found"},
 		{"a sample answer without a question", "Answer Example: \"Yes.\"", importer.Text, "p:1: a sample answer with no question ahead of it"},
 		{"no guidance anywhere", "Hello.\nHow do you bake?\nAnswer: With an oven.", importer.Text, "p:2: the question has no guidance"},
+		{"nothing but questions", "Bakers\nHow do you bake?\nWhat do you do with old bread?\nDescribe a loaf you are proud of.\n", importer.Text, "p:2: the question has no guidance"},
 		{"another encoding", "How?\nEmployers ask this to see.\nCaf\xe9", importer.Text, "p:3: not valid UTF-8"},
 		{"wide characters", "\xff\xfeH\x00", importer.Text, "p:1: UTF-16"},
 		{"a page too large", strings.Repeat("x", importer.MaxBytes+1), importer.Text, "p: larger than 1 MiB"},
 		{"guidance without an end", "How?\nEmployers ask this to see " + strings.Repeat("x ", 15_000), importer.Text, "p:1: the guidance is too long"},
 		{"an empty table", "", importer.CSV, "p: the table is empty"},
 		{"a header alone", "question,guidance\n", importer.CSV, "p:1: no questions found"},
-		{"no header", "How?,Say how.\n", importer.CSV, "p:1: column 1 is none of question"},
+		{"no header", "How?,Say how.\n", importer.CSV, "p:1: the column question is missing"},
 		{"a column twice", "question,Question\n", importer.CSV, "p:1: the column question is there twice"},
 		{"no question column", "guidance\nx\n", importer.CSV, "p:1: the column question is missing"},
 		{"a row without a question", "question,guidance\nHow?,Say.\n,Say.\n", importer.CSV, "p:3: the row has no question"},
@@ -204,4 +207,16 @@ func TestMoreQuestionsThanALimit(t *testing.T) {
 	}
 	_, err := importer.Read("p", []byte(b.String()), importer.CSV)
 	require.ErrorContains(t, err, "p:202: more than 200 questions")
+}
+
+func TestColumnsGoByTheNamesThatPeopleGiveThem(t *testing.T) {
+	t.Parallel()
+	p, err := importer.Read("p", []byte("No.;Interview Question;Why employers ask;How to answer:;Example Answer;Difficulty\n1;How do you bake?;To see skill.;Describe the dough.;I weigh.;hard\n"), importer.CSV)
+	require.NoError(t, err)
+	require.Equal(t, []importer.Entry{{Line: 2, Question: "How do you bake?", Intent: "To see skill.", Guidance: "Describe the dough.", SampleAnswer: "I weigh."}}, p.Entries)
+	require.Len(t, p.Skipped, 2)
+	require.Equal(t, "Difficulty", p.Skipped[1].Text)
+
+	_, err = importer.Read("p", []byte("question,guidance,tips\nHow?,Say how.,Say it.\n"), importer.CSV)
+	require.ErrorContains(t, err, "p:1: the column guidance is there twice")
 }

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gradus-ai/gradus/internal/rubric"
@@ -95,10 +96,10 @@ func storyOf(question string) string {
 }
 
 // reserve is what fills a question up to five criteria when neither guidance
-// nor question ask for as many.
-func reserve() []claim {
+// nor question ask for as many. A story is a case from one's own work already.
+func reserve(kind rubric.Kind) []claim {
 	const note = "neither guidance nor question ask for this; it fills the question up to five criteria: keep, replace or drop it"
-	return []claim{
+	all := []claim{
 		{
 			statement: "Gives a reason for at least one choice", partial: "Asserts that something is better without a reason.",
 			hint: "Add \"because\" to one thing you do, with the need that it meets.", about: "reasons for choices", id: "reasons", kind: rubric.Core, units: 0.75, note: note,
@@ -124,4 +125,8 @@ func reserve() []claim {
 			hint: "Say what you do first, and what can wait.", about: "order of steps", id: "order", kind: rubric.Core, signal: rubric.Prioritised, units: 0.75, note: note,
 		},
 	}
+	if kind == rubric.Behavioural {
+		all = slices.DeleteFunc(all, func(c claim) bool { return c.id == "own-case" })
+	}
+	return all
 }

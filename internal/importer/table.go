@@ -7,12 +7,23 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
 // columns of a table; the first is the one it must have.
 var columns = []string{"question", "guidance", "sample_answer", "kind", "intent", "id"}
+
+// called are other names that people give to columns.
+var called = map[string]string{
+	"questions": "question", "interview_question": "question", "question_text": "question", "prompt": "question",
+	"tips": "guidance", "tip": "guidance", "advice": "guidance", "how_to_answer": "guidance", "what_to_cover": "guidance", "answer_guidance": "guidance",
+	"answer": "sample_answer", "example_answer": "sample_answer", "answer_example": "sample_answer", "sample": "sample_answer", "example": "sample_answer",
+	"model_answer": "sample_answer", "good_answer": "sample_answer", "suggested_answer": "sample_answer", "sample_response": "sample_answer",
+	"why_employers_ask": "intent", "why_they_ask": "intent", "why_we_ask": "intent", "why_interviewers_ask": "intent", "purpose": "intent", "what_it_tests": "intent",
+	"type": "kind", "question_id": "id",
+}
 
 // readTable reads CSV (RFC 4180). Rows without any text are skipped.
 func readTable(name, decoded string) (*Page, Faults) {
@@ -25,11 +36,11 @@ func readTable(name, decoded string) (*Page, Faults) {
 	if err != nil {
 		return nil, Faults{csvFault(name, err)}
 	}
-	column, faults := header(name, names)
+	page, ids := &Page{}, make(map[string]bool)
+	column, faults := page.header(name, names)
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	page, ids := &Page{}, make(map[string]bool)
 	for {
 		cells, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -97,17 +108,20 @@ func delimiter(table string) rune {
 	return best
 }
 
-// header finds the columns.
-func header(name string, names []string) (map[string]int, Faults) {
+// header finds the columns. Those that no question has are left out.
+func (p *Page) header(name string, names []string) (map[string]int, Faults) {
 	column := make(map[string]int)
 	var faults Faults
 	for i, given := range names {
-		n := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(given)))
-		_, again := column[n]
-		switch {
-		case !slices.Contains(columns, n):
-			faults = append(faults, &Fault{name, 1, fmt.Sprintf("column %d is none of %s", i+1, strings.Join(columns, ", "))})
-		case again:
+		n := strings.Join(strings.FieldsFunc(strings.ToLower(given), func(r rune) bool { return !unicode.IsLetter(r) }), "_")
+		if other, ok := called[n]; ok {
+			n = other
+		}
+		if !slices.Contains(columns, n) {
+			p.Skipped = append(p.Skipped, Skipped{Line: 1, Text: strings.Join(strings.Fields(given), " "), Why: "it is none of the columns " + strings.Join(columns, ", ")})
+			continue
+		}
+		if _, again := column[n]; again {
 			faults = append(faults, &Fault{name, 1, "the column " + n + " is there twice"})
 		}
 		column[n] = i
