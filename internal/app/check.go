@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"github.com/gradus-ai/gradus/internal/config"
-	"github.com/gradus-ai/gradus/internal/telemetry"
 	"github.com/gradus-ai/gradus/internal/webhook"
 )
 
@@ -25,11 +24,6 @@ func Check(c *config.Config) (faults []string) {
 	for _, secret := range c.WebhookSecrets {
 		if _, err := webhook.ParseSecret(secret.Reveal()); err != nil {
 			faults = append(faults, fmt.Sprintf("GRADUS_WEBHOOK_SECRET: %v", err))
-		}
-	}
-	if c.OTLPEndpoint != "" {
-		if _, err := telemetry.Endpoint(c.OTLPEndpoint); err != nil {
-			faults = append(faults, fmt.Sprintf("OTEL_EXPORTER_OTLP_ENDPOINT: %v", err))
 		}
 	}
 	return faults

@@ -14,11 +14,10 @@ func TestASettingIsCheckedBeforeAnythingIsMadeOfIt(t *testing.T) {
 	t.Parallel()
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
 	for env, c := range map[string]config.Config{
-		"GRADUS_RUBRICS":              {Rubrics: nowhere},
-		"GRADUS_PROMPTS":              {Prompts: nowhere},
-		"GRADUS_CALIBRATION":          {Calibration: nowhere},
-		"GRADUS_WEBHOOK_SECRET":       {WebhookSecrets: []config.Secret{"hush"}},
-		"OTEL_EXPORTER_OTLP_ENDPOINT": {OTLPEndpoint: "localhost:4318"},
+		"GRADUS_RUBRICS":        {Rubrics: nowhere},
+		"GRADUS_PROMPTS":        {Prompts: nowhere},
+		"GRADUS_CALIBRATION":    {Calibration: nowhere},
+		"GRADUS_WEBHOOK_SECRET": {WebhookSecrets: []config.Secret{"hush"}},
 	} {
 		faults := Check(&c)
 		require.Len(t, faults, 1, env)
@@ -26,6 +25,6 @@ func TestASettingIsCheckedBeforeAnythingIsMadeOfIt(t *testing.T) {
 		require.NotContains(t, faults[0], "hush")
 	}
 	require.Empty(t, Check(&config.Config{
-		Rubrics: t.TempDir(), WebhookSecrets: []config.Secret{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, OTLPEndpoint: "http://localhost:4318",
+		Rubrics: t.TempDir(), WebhookSecrets: []config.Secret{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
 	}))
 }

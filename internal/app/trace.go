@@ -16,10 +16,11 @@ const lastTraces = 3 * time.Second
 
 // startTracing begins to send traces where the operator named a collector.
 func (a *App) startTracing(ctx context.Context) error {
-	if a.cfg.OTLPEndpoint == "" {
+	url := a.cfg.TracesURL()
+	if url == "" {
 		return nil
 	}
-	traces, err := telemetry.Start(ctx, a.cfg.OTLPEndpoint, a.options.Version, a.log)
+	traces, err := telemetry.Start(ctx, url, a.options.Version, a.log)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSetting, err)
 	}

@@ -102,6 +102,9 @@ type Config struct {
 	// OTLPEndpoint turns tracing on; the exporter itself reads the standard's
 	// other variables.
 	OTLPEndpoint string `koanf:"otlp-endpoint"`
+	// OTLPTracesURL is for traces alone and goes before OTLPEndpoint.
+	OTLPTracesURL string `koanf:"otlp-traces-url"`
+	OTelDisabled  bool   `koanf:"otel-sdk-disabled"`
 
 	LogLevel  slog.Level `koanf:"log-level"`
 	LogFormat string     `koanf:"log-format"`
@@ -115,6 +118,18 @@ type Price struct {
 
 // ModelConfigured reports whether the operator gave a model endpoint.
 func (c *Config) ModelConfigured() bool { return c.OpenAIAPIKey != "" || c.OpenAIBaseURL != "" }
+
+// TracesURL is where traces are sent, empty where nobody wants any: the URL for
+// traces as it is, else the path of the standard below the endpoint for all.
+func (c *Config) TracesURL() string {
+	switch {
+	case c.OTelDisabled:
+		return ""
+	case c.OTLPTracesURL != "" || c.OTLPEndpoint == "":
+		return c.OTLPTracesURL
+	}
+	return strings.TrimSuffix(c.OTLPEndpoint, "/") + "/v1/traces"
+}
 
 // Listen is the address to listen on: Addr, with Port in place of its port.
 func (c *Config) Listen() string {
@@ -152,10 +167,8 @@ func (c *Config) faults(listens bool) (faults []string) {
 	if c.Judge == "model" && !c.ModelConfigured() {
 		fault("GRADUS_JUDGE is model, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
 	}
-	if c.OpenAIBaseURL != "" {
-		if u, err := url.Parse(c.OpenAIBaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			fault("OPENAI_BASE_URL must be an http or https URL")
-		}
+	if c.OpenAIBaseURL != "" && !isHTTP(c.OpenAIBaseURL) {
+		fault("OPENAI_BASE_URL must be an http or https URL")
 	}
 	if c.Concurrency < 1 || c.Concurrency > 10_000 {
 		fault("GRADUS_CONCURRENCY must be between 1 and 10000")
@@ -205,6 +218,13 @@ func (c *Config) faults(listens bool) (faults []string) {
 			break
 		}
 	}
+	for _, r := range []struct{ env, value string }{
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint}, {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.OTLPTracesURL},
+	} {
+		if r.value != "" && !isHTTP(r.value) {
+			fault("%s must be an http or https URL", r.env)
+		}
+	}
 	if !slices.Contains([]string{"auto", "json", "text"}, c.LogFormat) {
 		fault("LOG_FORMAT must be json, text or auto")
 	}
@@ -226,6 +246,11 @@ func (c *Config) addressFaults(fault func(format string, args ...any)) {
 	if c.Exposed() && c.RedisURL == "" { // in a Redis there may be keys
 		fault("%s is reachable from other machines and no API keys are set: set GRADUS_API_KEYS, or --insecure-open if something in front guards it", c.Listen())
 	}
+}
+
+func isHTTP(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 func isPort(s string) bool {

@@ -154,6 +154,28 @@ func TestLimitsOfKeysHaveDefaultsAndCanBeLifted(t *testing.T) {
 	require.ErrorContains(t, err, "must not be negative")
 }
 
+func TestTracesGoWhereTheStandardSays(t *testing.T) {
+	t.Parallel()
+	const all, own = "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318/", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://traces:4318/in"
+	for _, tc := range []struct {
+		environ []string
+		want    string
+	}{
+		{nil, ""},
+		{[]string{all}, "http://collector:4318/v1/traces"},
+		{[]string{own}, "http://traces:4318/in"},
+		{[]string{all, own}, "http://traces:4318/in"},
+		{[]string{all, own, "OTEL_SDK_DISABLED=true"}, ""},
+	} {
+		c, err := loadFrom(t, tc.environ)
+		require.NoError(t, err)
+		require.Equal(t, tc.want, c.TracesURL(), tc.environ)
+	}
+	_, err := loadFrom(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=x"})
+	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_ENDPOINT must be")
+	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be")
+}
+
 func TestOriginsAreExact(t *testing.T) {
 	t.Parallel()
 	c, err := loadFrom(t, []string{"GRADUS_CORS_ORIGIN=https://app.example, http://localhost:3000"})

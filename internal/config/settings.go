@@ -49,6 +49,8 @@ var settings = []Setting{
 	{Key: "cors-origin", Env: "GRADUS_CORS_ORIGIN", Serve: true, Usage: "sites, such as https://app.example, whose pages may call the API from a browser (default: none)"},
 	{Key: "drain-delay", Env: "GRADUS_DRAIN_DELAY", Default: "0s", Serve: true, Usage: "how long a service told to stop goes on with /readyz red, so that a load balancer notices"},
 	{Key: "otlp-endpoint", Env: "OTEL_EXPORTER_OTLP_ENDPOINT", Usage: "collector to send OpenTelemetry traces to, by OTLP over HTTP; the other OTEL_ variables of the standard count as well"},
+	{Key: "otlp-traces-url", Env: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Usage: "the same for traces alone, as the whole URL"},
+	{Key: "otel-sdk-disabled", Env: "OTEL_SDK_DISABLED", Default: "false", Usage: "send no traces, whatever else is set"},
 	{Key: "allow-volatile", Env: "GRADUS_ALLOW_VOLATILE", Default: "false", Serve: true, Usage: "take batches although Redis would lose them: without an append-only file, or while it evicts"},
 	{Key: "log-level", Env: "LOG_LEVEL", Default: "info", Store: true, Usage: "what to log: debug, info, warn or error and above"},
 	{Key: "log-format", Env: "LOG_FORMAT", Default: "auto", Store: true, Usage: "how to log: json, text, or auto (text on a terminal)"},

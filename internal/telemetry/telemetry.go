@@ -9,10 +9,8 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -31,15 +29,11 @@ const scope = "github.com/gradus-ai/gradus"
 // Telemetry makes and sends spans. Make it with Start, end it with Close.
 type Telemetry struct{ provider *trace.TracerProvider }
 
-// Start begins to send traces to the collector at a base URL; what else there
+// Start begins to send traces to a collector's URL for them; what else there
 // is to say about sending comes from the standard variables. A collector that
 // does not answer is logged and costs nothing else.
-func Start(ctx context.Context, endpoint, version string, log *slog.Logger) (*Telemetry, error) {
-	base, err := Endpoint(endpoint)
-	if err != nil {
-		return nil, err
-	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(base.JoinPath("v1", "traces").String()))
+func Start(ctx context.Context, url, version string, log *slog.Logger) (*Telemetry, error) {
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(url))
 	if err != nil {
 		return nil, fmt.Errorf("make trace exporter: %w", err)
 	}
@@ -51,15 +45,6 @@ func Start(ctx context.Context, endpoint, version string, log *slog.Logger) (*Te
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("sending traces", "error", err) }))
 	return &Telemetry{trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(described))}, nil
-}
-
-// Endpoint reads the base URL of a collector.
-func Endpoint(base string) (*url.URL, error) {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, errors.New("the OTLP endpoint must be an http or https URL")
-	}
-	return u, nil
 }
 
 // Provider makes tracers.
