@@ -38,18 +38,14 @@ func uploadFormat(h http.Header) (rows.Format, error) {
 	}
 }
 
-// switched is a parameter that is on or off.
+// switched is a parameter that is on or off. An empty one is neither: a caller
+// with nothing to fill in must not erase a batch.
 func switched(query url.Values, name string) (bool, error) {
-	switch query.Get(name) {
-	case "":
-		if query.Has(name) {
-			return true, nil // ?wait
-		}
+	switch value := query.Get(name); {
+	case !query.Has(name), value == "0", value == "false":
 		return false, nil
-	case "1", "true":
+	case value == "1", value == "true":
 		return true, nil
-	case "0", "false":
-		return false, nil
 	default:
 		return false, invalid(api.Fault{Detail: "query parameter " + name + ": expected 1 or 0"})
 	}
