@@ -13,10 +13,10 @@ TESTFLAGS     ?= $(RACE) -shuffle=on -timeout=15m
 GOLANGCI_LINT := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-deps lint check bench attacks chaos e2e-model fuzz golden screenshots clean
+.PHONY: help build run test test-deps lint check bench attacks chaos e2e-model schemathesis fuzz golden screenshots clean
 
 help: ## print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/gradus
 	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/gradus ./cmd/gradus
@@ -48,6 +48,9 @@ chaos: test-deps ## grade 5,000 answers while processes, Redis and the model fai
 
 e2e-model: ## run the model judge against a real small model (installs a server, or OPENAI_BASE_URL)
 	@GO='$(GO)' bash .ci/e2e-model
+
+schemathesis: build ## hold a running service to its OpenAPI document (installs schemathesis; EXAMPLES=, SEED=)
+	@bash .ci/schemathesis
 
 fuzz: ## run each fuzz target for a short while
 	@set -e; for pkg in $$($(GO) list ./...); do \
