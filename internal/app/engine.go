@@ -58,7 +58,7 @@ func (a *App) newEngine(store batch.Store, q batch.Queue, classify func(error) b
 		return nil, err
 	}
 	e.worker, err = batch.NewWorker(batch.WorkerConfig{
-		Store: store, Queue: q, Grader: grader, Classify: classify, Versions: versions, Forget: grader.Forget,
+		Store: store, Queue: q, Grader: grader, Classify: classify, Versions: versions, Estimate: grader.Estimate, Forget: grader.Forget,
 		Kept: a.metrics.settled,
 		Name: e.process, Now: time.Now, Log: a.log,
 	})

@@ -21,7 +21,7 @@ func (r ready) Grade(context.Context, grading.Request) (grading.Result, error) {
 // of maps and with a grader that does nothing.
 func BenchmarkChunk(b *testing.B) {
 	h := newHouse(b)
-	result, err := gradeOf(grading.Request{Question: question("q"), Judge: grading.Lexical, Answer: "x"}, "")
+	result, err := gradeOf(grading.Request{Question: question("q"), Judge: grading.Lexical, Answer: "x"}, "", true)
 	require.NoError(b, err)
 	w := h.worker(func(c *batch.WorkerConfig) { c.Grader = ready{result} })
 	rec := h.begin(batch.Options{Judge: grading.Lexical}, "")

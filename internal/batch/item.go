@@ -131,11 +131,15 @@ func (s *shift) once(ctx context.Context, item Item) (made graded, err error) {
 			err = errPanic
 		}
 	}()
-	got, err := s.worker.cfg.Grader.Grade(ctx, request(&s.claim.Batch, s.question, item.Answer))
-	if err != nil {
-		return graded{}, err
-	}
-	return s.result(item, got)
+	return s.desk.repeats.ask(ctx, sumOf(s.question.Ref+" "+s.question.Digest(), item.Answer), item, func(kept bool) (graded, error) {
+		req := request(&s.claim.Batch, s.question, item.Answer)
+		req.Fresh = req.Fresh && !kept
+		got, err := s.worker.cfg.Grader.Grade(ctx, req)
+		if err != nil {
+			return graded{}, err
+		}
+		return s.result(item, got)
+	})
 }
 
 // result makes a result of a grade.

@@ -4,62 +4,36 @@ import (
 	"context"
 	"sync"
 
-	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/judge"
 )
 
-// purses hold what batches with a cost limit may still spend, as far as this
-// process knows.
-type purses struct {
-	mu   sync.Mutex
-	open map[Key]*purse
-}
-
-// purse keeps a batch from spending more than it may. Near the limit it lets in
-// only as many answers as the mean of those before them allows, at least one:
-// so a batch overshoots by about one answer for each process that works on it,
-// and not by all that could be in flight.
+// purse keeps a batch from spending more than it may, as far as this process
+// knows. Near the limit it lets in only as many answers as fit if each costs as
+// much as the dearest so far; until one has been paid for, one at a time, if what
+// it is estimated to cost fits. So a batch goes beyond its limit only by what an
+// answer costs more than all before it did, or several processes do not know of
+// each other yet.
 type purse struct {
 	limit float64
 
 	mu       sync.Mutex
-	users    int
 	recorded float64 // by the store
 	own      float64 // not yet recorded
 	inFlight int
-	paid     int // answers that cost something
-	cost     float64
+	dearest  float64       // answer, 0 until one was paid for
 	changed  chan struct{} // closed with the next change
 }
 
-// of opens the purse of a batch, nil where it has no limit or no costs. shut
-// gives it back.
-func (p *purses) of(b *Batch) (_ *purse, shut func()) {
-	if b.Options.MaxCost == nil || b.Options.Judge != grading.Model {
-		return nil, func() {}
+// newPurse is the purse of a batch, nil where it has no limit.
+func newPurse(b *Batch) *purse {
+	if b.Options.MaxCost == nil {
+		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open == nil {
-		p.open = map[Key]*purse{}
+	u := &purse{limit: *b.Options.MaxCost, changed: make(chan struct{})}
+	if spent := dollars(b.Spent); spent > 0 { // what others have learnt
+		u.dearest = spent / float64(max(b.Graded+b.NeedsReview-b.Cached, 1))
 	}
-	u := p.open[b.Key]
-	if u == nil {
-		u = &purse{limit: *b.Options.MaxCost, changed: make(chan struct{})}
-		if spent := dollars(b.Spent); spent > 0 { // what others have learnt
-			u.paid, u.cost = max(b.Graded+b.NeedsReview-b.Cached, 1), spent
-		}
-		p.open[b.Key] = u
-	}
-	u.users++
-	u.record(b.Spent, 0)
-	return u, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if u.users--; u.users == 0 {
-			delete(p.open, b.Key)
-		}
-	}
+	return u
 }
 
 // dollars is a known cost, or 0.
@@ -71,26 +45,28 @@ func dollars(u judge.Usage) float64 {
 }
 
 // take waits until another answer may be paid for, and reports whether there is
-// money left for it. After true, give must be called. The error is the context's.
-func (u *purse) take(ctx context.Context) (bool, error) {
+// money left for it. estimate is what it may cost, in dollars, where nothing is
+// known yet. After true, give must be called. The error is the context's.
+func (u *purse) take(ctx context.Context, estimate func() float64) (bool, error) {
 	if u == nil {
 		return true, nil
 	}
 	for {
 		u.mu.Lock()
 		spent := u.recorded + u.own
-		if spent >= u.limit {
-			u.mu.Unlock()
-			return false, nil
+		price, known := u.dearest, u.dearest > 0
+		if !known && u.inFlight == 0 {
+			price = estimate()
 		}
-		mean := u.limit // until one is paid, one at a time
-		if u.paid > 0 {
-			mean = u.cost / float64(u.paid)
-		}
-		if u.inFlight == 0 || spent+float64(u.inFlight+1)*mean <= u.limit {
+		fits := spent < u.limit && spent+float64(u.inFlight+1)*price <= u.limit
+		switch {
+		case fits && (known || u.inFlight == 0):
 			u.inFlight++
 			u.mu.Unlock()
 			return true, nil
+		case u.inFlight == 0, spent >= u.limit:
+			u.mu.Unlock()
+			return false, nil
 		}
 		changed := u.changed
 		u.mu.Unlock()
@@ -110,11 +86,9 @@ func (u *purse) give(spent judge.Usage) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.inFlight--
-	if cost := dollars(spent); cost > 0 {
-		u.own += cost
-		u.cost += cost
-		u.paid++
-	}
+	cost := dollars(spent)
+	u.own += cost
+	u.dearest = max(u.dearest, cost)
 	u.wake()
 }
 

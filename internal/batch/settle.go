@@ -98,7 +98,7 @@ func (s *shift) keep(ctx, working context.Context, results []Result, done bool) 
 			for _, r := range results {
 				ours += dollars(r.Spent)
 			}
-			s.purse.record(progress.Batch.Spent, ours)
+			s.desk.purse.record(progress.Batch.Spent, ours)
 			if s.worker.cfg.Kept != nil {
 				s.worker.cfg.Kept(results)
 			}

@@ -16,7 +16,7 @@ type shift struct {
 	worker   *Worker
 	claim    *Claim
 	lease    *lease
-	purse    *purse
+	desk     *desk
 	question *rubric.Question
 	current  Versions
 	hearth   string // names batch and question, for a model
@@ -50,9 +50,9 @@ func (s *shift) work(ctx context.Context) error {
 	defer end(nil) // before the wait
 	running.Go(func() { s.lease.keep(working, end) })
 
-	var shut func()
-	s.purse, shut = s.worker.purses.of(&s.claim.Batch)
-	defer shut()
+	var leave func()
+	s.desk, leave = s.worker.desks.of(&s.claim.Batch)
+	defer leave()
 	running.Go(func() {
 		defer close(s.results)
 		s.items(working)
@@ -249,7 +249,7 @@ func (s *shift) group(ctx context.Context, group []Item) (asked bool) {
 	if s.stopping(ctx) || s.lease.sure(ctx) != nil {
 		return false
 	}
-	paid, err := s.purse.take(ctx)
+	paid, err := s.desk.purse.take(ctx, func() float64 { return s.estimate(group[0]) })
 	switch {
 	case err != nil:
 		return false
@@ -262,7 +262,7 @@ func (s *shift) group(ctx context.Context, group []Item) (asked bool) {
 	if !s.stopping(ctx) { // it may have had to wait for its money
 		made, ok = s.grade(ctx, group[0])
 	}
-	s.purse.give(made.Spent)
+	s.desk.purse.give(made.Spent)
 	if !ok {
 		return false
 	}
@@ -271,6 +271,15 @@ func (s *shift) group(ctx context.Context, group []Item) (asked bool) {
 		s.results <- made.repeated(item)
 	}
 	return made.Spent.Calls > 0
+}
+
+// estimate is what grading an item may cost, in dollars; 0 where nobody knows.
+func (s *shift) estimate(item Item) float64 {
+	usage, err := s.worker.cfg.Estimate(request(&s.claim.Batch, s.question, item.Answer), false)
+	if err != nil {
+		return 0
+	}
+	return dollars(usage)
 }
 
 // fail ends items without a grade.

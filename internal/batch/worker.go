@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gradus-ai/gradus/internal/grading"
+	"github.com/gradus-ai/gradus/internal/judge"
 )
 
 // WorkerConfig is what a Worker is made of. All of it but Forget is required.
@@ -21,6 +22,8 @@ type WorkerConfig struct {
 	Classify func(error) Outcome
 	// Versions is as in Config.
 	Versions func(judge string) (Versions, error)
+	// Estimate is as in Kept.
+	Estimate func(req grading.Request, warm bool) (judge.Usage, error)
 	// Forget erases a kept grade: one made for a batch that was cancelled or
 	// purged before the result could be noted.
 	Forget func(ctx context.Context, key grading.Key) error
@@ -38,7 +41,7 @@ type WorkerConfig struct {
 type Worker struct {
 	cfg    WorkerConfig
 	hearth hearth
-	purses purses
+	desks  desks
 	tries  tries
 	unfit  firsts
 
@@ -50,8 +53,8 @@ type Worker struct {
 // NewWorker makes a Worker.
 func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	if cfg.Store == nil || cfg.Queue == nil || cfg.Grader == nil || cfg.Classify == nil ||
-		cfg.Versions == nil || cfg.Name == "" || cfg.Now == nil || cfg.Log == nil {
-		return nil, errors.New("a batch worker needs a store, a queue, a grader, a name, a clock and a log")
+		cfg.Versions == nil || cfg.Estimate == nil || cfg.Name == "" || cfg.Now == nil || cfg.Log == nil {
+		return nil, errors.New("a batch worker needs a store, a queue, a grader, estimates, a name, a clock and a log")
 	}
 	return &Worker{cfg: cfg, drain: make(chan struct{})}, nil
 }

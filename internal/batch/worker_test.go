@@ -3,6 +3,7 @@ package batch_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -62,6 +63,48 @@ func TestEqualAnswersOfAChunkAreJudgedOnce(t *testing.T) {
 		require.Equal(h, results[0].GradeID, results[3].GradeID)
 		require.Contains(h, string(results[0].Grade), `"calls":1`)
 		require.Contains(h, string(results[3].Grade), `"calls":0`)
+	})
+}
+
+func TestEqualAnswersOfABatchAreJudgedOnce(t *testing.T) {
+	// Fifty answers, over and over, in chunks of which some meet and some come
+	// long after the first.
+	again := make([]string, 400)
+	for i := range again {
+		again[i] = "answer " + strconv.Itoa(i%50)
+	}
+	for name, c := range map[string]struct {
+		fresh, unkept bool
+	}{"what cannot be judged": {unkept: true}, "what is to be fresh": {fresh: true}, "both": {true, true}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *house) {
+				h.grader.unkept = c.unkept
+				h.grader.play = takes(time.Second)
+				stop := h.serve(2, h.worker())
+				defer stop()
+				b := h.submit(batch.Options{Judge: grading.Model, Fresh: c.fresh}, again...)
+				b = h.wait(b.Key, 10*time.Minute)
+				require.Equal(h, []int{400, 350, 50, 350}, []int{b.Graded, b.Cached, b.Spent.Calls, b.Saved.Calls})
+				require.Equal(h, 50, h.grader.finished())
+			})
+		})
+	}
+}
+
+func TestWhoeverRepeatsAnAnswerThatFailedAsksAgain(t *testing.T) {
+	bubble(t, func(h *house) {
+		fails := int32(3)
+		h.grader.play = func(context.Context, string) error {
+			if atomic.AddInt32(&fails, -1) >= 0 {
+				return errOutage
+			}
+			return nil
+		}
+		stop := h.serve(4, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: grading.Model}, slices.Repeat([]string{"a"}, 64)...)
+		b = h.wait(b.Key, time.Minute)
+		require.Equal(h, []int{64, 1}, []int{b.Graded, b.Spent.Calls})
 	})
 }
 
@@ -137,11 +180,10 @@ func TestACostLimitHolds(t *testing.T) {
 		h.grader.play = takes(time.Second)
 		stop := h.serve(8, h.worker())
 		defer stop()
-		limit := 5.0 // forty answers
+		limit := 5.05 // forty answers, and a bit
 		b := h.submit(batch.Options{Judge: grading.Model, MaxCost: &limit}, answers(200)...)
 		b = h.wait(b.Key, 10*time.Minute)
-		require.InDelta(h, 5, *b.Spent.CostUSD, cost+1e-9, "at most an answer more")
-		require.GreaterOrEqual(h, *b.Spent.CostUSD, 5.0, "all of it is spent")
+		require.InDelta(h, 5, *b.Spent.CostUSD, 1e-9, "as much as fits and not a cent more")
 		require.Equal(h, 200, b.Graded+b.Failed)
 		for _, r := range h.results(b.Key) {
 			if r.Status == batch.RowFailed {
@@ -149,6 +191,20 @@ func TestACostLimitHolds(t *testing.T) {
 			}
 		}
 		require.Greater(h, h.grader.worst, 20, "far from the limit nothing is held up")
+	})
+}
+
+func TestACostLimitBelowTheFirstAnswerSpendsNothing(t *testing.T) {
+	bubble(t, func(h *house) {
+		stop := h.serve(2, h.worker())
+		defer stop()
+		limit := cost / 2
+		b := h.submit(batch.Options{Judge: grading.Model, MaxCost: &limit}, answers(32)...)
+		require.Equal(h, 32, h.wait(b.Key, time.Minute).Failed)
+		require.Zero(h, h.grader.calls())
+		for _, r := range h.results(b.Key) {
+			require.Equal(h, batch.ReasonCostLimit, r.Reason)
+		}
 	})
 }
 

@@ -46,7 +46,7 @@ func newWorks(t *testing.T, cfg store.Config) *works {
 	service, err := batch.New(batch.Config{Store: kept.Batches(), Queue: q, Kept: grader, Versions: versions, Log: quiet})
 	require.NoError(t, err)
 	worker, err := batch.NewWorker(batch.WorkerConfig{
-		Store: kept.Batches(), Queue: q, Grader: grader, Versions: versions, Name: "w", Now: time.Now, Log: quiet,
+		Store: kept.Batches(), Queue: q, Grader: grader, Versions: versions, Estimate: grader.Estimate, Name: "w", Now: time.Now, Log: quiet,
 		Classify: func(error) batch.Outcome { return batch.Outcome{Action: batch.Fail, Reason: batch.ReasonInternal} },
 	})
 	require.NoError(t, err)
