@@ -18,6 +18,7 @@ import (
 type jsonSource struct {
 	dec     *jsontext.Decoder
 	meter   *meter
+	ahead   int64 // bytes before what dec counts
 	options api.BatchOptions
 	// named are the members there were.
 	named []string
@@ -38,11 +39,11 @@ const (
 	atEnd
 )
 
-func newJSONSource(in *bufio.Reader, m *meter) *jsonSource {
+func newJSONSource(in *bufio.Reader, m *meter, skipped int) *jsonSource {
 	// Items are decoded strictly one by one, where a fault is a fault of a row;
 	// what is looked at here is only where each begins and ends.
 	dec := jsontext.NewDecoder(in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	return &jsonSource{dec: dec, meter: m}
+	return &jsonSource{dec: dec, meter: m, ahead: int64(skipped)}
 }
 
 func (s *jsonSource) next() (*Row, error) {
@@ -57,7 +58,7 @@ func (s *jsonSource) next() (*Row, error) {
 // step reads one value and returns a row if it was one.
 func (s *jsonSource) step() (*Row, error) {
 	before := s.dec.InputOffset()
-	s.meter.until = before + MaxRow
+	s.meter.until = s.ahead + before + MaxRow
 	switch s.stage {
 	case atStart:
 		token, err := s.dec.ReadToken()

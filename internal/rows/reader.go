@@ -205,17 +205,18 @@ func (r *Reader) begin() (source, error) {
 	if bytes.HasPrefix(head, []byte{0xFF, 0xFE}) || bytes.HasPrefix(head, []byte{0xFE, 0xFF}) {
 		return nil, whole(true, api.Fault{Detail: "the text is UTF-16; save or send it as UTF-8", Line: r.firstLine()})
 	}
-	if r.format == JSON {
-		return newJSONSource(r.in, r.meter), nil
-	}
 	skipped := 0
 	if bytes.HasPrefix(head, []byte("\ufeff")) {
 		skipped, _ = r.in.Discard(3) // they have been peeked at
 	}
-	if r.format == NDJSON {
+	switch r.format {
+	case JSON:
+		return newJSONSource(r.in, r.meter, skipped), nil
+	case NDJSON:
 		return &lineSource{in: r.in, meter: r.meter}, nil
+	default:
+		return newCSVSource(r.in, r.meter, skipped)
 	}
-	return newCSVSource(r.in, r.meter, skipped)
 }
 
 func (r *Reader) firstLine() int {

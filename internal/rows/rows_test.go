@@ -70,6 +70,7 @@ func TestTheSameAnswersInEveryFormat(t *testing.T) {
 	}{
 		"JSON, options first": {rows.JSON, `{"question_id":"s/q","items":[{"id":"a1","answer":"one, \"two\"\nthree"},{"id":"a2","question_id":"s/other","answer":""},{"id":"b/3@x","answer":"é 🙂"}]}`, []int{0, 0, 0}},
 		"JSON, options last":  {rows.JSON, ` {"items" : [{"id":"a1","answer":"one, \"two\"\nthree"}, {"id":"a2","question_id":"s/other","answer":""},{"id":"b/3@x","answer":"é 🙂"}] ,"judge":"lexical","question_id":"s/q"} ` + "\n", []int{0, 0, 0}},
+		"JSON from Windows":   {rows.JSON, "\ufeff" + `{"question_id":"s/q","items":[{"id":"a1","answer":"one, \"two\"\nthree"},{"id":"a2","question_id":"s/other","answer":""},{"id":"b/3@x","answer":"é 🙂"}]}` + "\r\n", []int{0, 0, 0}},
 		"NDJSON":              {rows.NDJSON, `{"id":"a1","answer":"one, \"two\"\nthree"}` + "\n" + `{"id":"a2","question_id":"s/other","answer":""}` + "\n\n  \n" + `{"id":"b/3@x","answer":"é 🙂"}`, []int{1, 2, 5}},
 		"NDJSON from Windows": {rows.NDJSON, "\ufeff" + `{"id":"a1","answer":"one, \"two\"\nthree"}` + "\r\n" + `{"id":"a2","question_id":"s/other","answer":""}` + "\r\n" + `{"id":"b/3@x","answer":"é 🙂"}` + "\r\n\r\n\n", []int{1, 2, 3}},
 		"CSV":                 {rows.CSV, "id,question_id,answer\na1,,\"one, \"\"two\"\"\nthree\"\na2,s/other,\nb/3@x,,é 🙂\n", []int{2, 4, 5}},
