@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,14 +58,20 @@ type Config struct {
 	// Name begins the names of the queues in Redis; all processes that share
 	// work use the same.
 	Name string
-	// Shards is over how many queues chunks are spread. Each gets its turn, so
-	// that a large batch does not hold up every other. All processes that share
-	// work use the same number. Default 4.
+	// Shards is over how many queues batches are spread, for their beginnings and
+	// again for the rest of large ones. Each gets its turn, so that a large batch
+	// does not hold up every other. All processes that share work use the same
+	// number. Default 4.
 	Shards int
 	Log    *slog.Logger
 }
 
 const defaultShards = 4
+
+// beginning is how many chunks of a batch stand in one line with those of other
+// batches, about a thousand answers: so many may be ahead of a small batch for
+// each larger one that has the same queue, and never all of a large one.
+const beginning = 64
 
 // Queue is the sending side; it implements batch.Queue. It is safe for
 // concurrent use.
@@ -100,7 +107,7 @@ func (q *Queue) EnqueueAfter(ctx context.Context, delay time.Duration, refs ...b
 		if err != nil {
 			return fmt.Errorf("enqueue chunk %d of %s: %w", ref.Chunk, ref.ID, err)
 		}
-		if err := q.send(ctx, chunkTask, body, taskID(ref), q.shard(ref.Key), delay); err != nil {
+		if err := q.send(ctx, chunkTask, body, taskID(ref), q.shard(ref), delay); err != nil {
 			return fmt.Errorf("enqueue chunk %d of %s: %w", ref.Chunk, ref.ID, err)
 		}
 	}
@@ -137,7 +144,7 @@ func (q *Queue) Known(ctx context.Context, ref batch.Ref) (bool, error) {
 	if err := ctx.Err(); err != nil { // the inspector takes no context
 		return false, err
 	}
-	info, err := q.inspector.GetTaskInfo(q.shard(ref.Key), taskID(ref))
+	info, err := q.inspector.GetTaskInfo(q.shard(ref), taskID(ref))
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
 		return false, nil
@@ -163,7 +170,7 @@ func (q *Queue) Drop(ctx context.Context, refs ...batch.Ref) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := q.inspector.DeleteTask(q.shard(ref.Key), taskID(ref))
+		err := q.inspector.DeleteTask(q.shard(ref), taskID(ref))
 		if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) && !errors.Is(err, asynq.ErrQueueNotFound) && !active(err) {
 			return fmt.Errorf("take chunk %d of %s out of the queue: %w", ref.Chunk, ref.ID, err)
 		}
@@ -174,14 +181,18 @@ func (q *Queue) Drop(ctx context.Context, refs ...batch.Ref) error {
 // Depth is how many chunks wait, and how many are being worked on, in all
 // processes.
 func (q *Queue) Depth(ctx context.Context) (waiting, active int, err error) {
+	used, err := q.inspector.Queues()
+	if err != nil {
+		return 0, 0, fmt.Errorf("list queues: %w", err)
+	}
 	for _, name := range q.shards() {
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}
-		info, err := q.inspector.GetQueueInfo(name)
-		if errors.Is(err, asynq.ErrQueueNotFound) { // nothing was ever queued
+		if !slices.Contains(used, name) { // of one that was never used asynq knows no length
 			continue
 		}
+		info, err := q.inspector.GetQueueInfo(name)
 		if err != nil {
 			return 0, 0, fmt.Errorf("look at queue %s: %w", name, err)
 		}
@@ -201,14 +212,15 @@ func taskID(ref batch.Ref) string {
 	return ref.ID + ":" + strconv.Itoa(ref.Chunk) + ":" + strconv.FormatInt(ref.Gen, 10)
 }
 
-// shard is the queue of a batch: half of the choice is its tenant's, so that
-// many batches of one tenant leave queues to others, and half its own, so that
-// a small batch need not stand behind a large one of the same tenant.
-func (q *Queue) shard(key batch.Key) string {
+// shard is the queue of a chunk: half of the choice is its tenant's, so that many
+// batches of one tenant leave queues to others, and half its batch's, so that a
+// batch need not stand behind all others of the same tenant.
+func (q *Queue) shard(ref batch.Ref) string {
 	n := q.cfg.Shards
 	own := max(1, n/2)
 	others := max(1, n/own)
-	return q.shardName(int(hash(key.Tenant)%uint32(others))*own + int(hash(key.ID)%uint32(own)))
+	i := int(hash(ref.Tenant)%uint32(others))*own + int(hash(ref.ID)%uint32(own))
+	return q.shardName(i, ref.Chunk >= beginning)
 }
 
 func hash(s string) uint32 {
@@ -217,13 +229,20 @@ func hash(s string) uint32 {
 	return h.Sum32()
 }
 
-func (q *Queue) shardName(i int) string { return q.cfg.Name + ":chunks:" + strconv.Itoa(i) }
-func (q *Queue) notices() string        { return q.cfg.Name + ":notices" }
+func (q *Queue) shardName(i int, rest bool) string {
+	name := q.cfg.Name + ":chunks:" + strconv.Itoa(i)
+	if rest {
+		name += ":rest"
+	}
+	return name
+}
+
+func (q *Queue) notices() string { return q.cfg.Name + ":notices" }
 
 func (q *Queue) shards() []string {
-	names := make([]string, q.cfg.Shards)
-	for i := range names {
-		names[i] = q.shardName(i)
+	var names []string
+	for i := range q.cfg.Shards {
+		names = append(names, q.shardName(i, false), q.shardName(i, true))
 	}
 	return names
 }

@@ -80,6 +80,35 @@ func TestWorkReachesOneHandlerWhoeverHandsItOutTwice(t *testing.T) {
 	}
 }
 
+func TestASmallBatchDoesNotStandBehindAllOfALargeOne(t *testing.T) {
+	t.Parallel()
+	server := storetest.Shared(t)
+	q := newQueue(t, server.Client(t), storetest.Prefix(t))
+	const chunks, batches = 1000, 8
+	large := make([]batch.Ref, chunks)
+	for i := range large {
+		large[i] = batch.Ref{Key: batch.Key{Tenant: "acme", ID: "ba_large"}, Chunk: i, Gen: 1}
+	}
+	require.NoError(t, q.Enqueue(t.Context(), large...))
+	for i := range batches { // whatever queue they come into
+		require.NoError(t, q.Enqueue(t.Context(), batch.Ref{Key: batch.Key{Tenant: "acme", ID: fmt.Sprint("ba_", i)}, Gen: 1}))
+	}
+	came := make(chan batch.Ref, chunks+batches)
+	work(t, q, queue.Handlers{Chunks: 1, Chunk: func(_ context.Context, ref batch.Ref) error {
+		came <- ref
+		return nil
+	}})
+	ahead := 0
+	for small := 0; small < batches; {
+		if await(t, came).ID == "ba_large" {
+			ahead++
+		} else {
+			small++
+		}
+	}
+	require.Less(t, ahead, chunks/2)
+}
+
 func TestTheQueueKnowsWhatItWillStillDeliver(t *testing.T) {
 	t.Parallel()
 	server := storetest.Shared(t)
