@@ -30,6 +30,7 @@ import (
 
 	"code.dny.dev/ssrf"
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/net/idna"
 )
 
 // Limits of the specification, and our own.
@@ -212,16 +213,35 @@ func (s *Sender) Check(address string) error {
 			return &AddressError{"the port must be 443 or 8443"}
 		}
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !s.lax && !public(ip) {
+	if !s.lax && !public(u.Hostname()) {
 		return &AddressError{"the address is not a public one"}
 	}
 	return nil
 }
 
-// public is an early, friendly form of what guard enforces.
-func public(ip netip.Addr) bool {
+// public is an early, friendly form of what guard enforces: it refuses what is
+// plainly an address of this machine or network, however it is written.
+func public(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		// As the client will read it: "ⓛocalhost" is a way to write localhost.
+		name, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
+		if err != nil {
+			return false
+		}
+		if ip, err = netip.ParseAddr(name); err != nil {
+			last := name[strings.LastIndexByte(name, '.')+1:]
+			// No domain ends in a number; "0x7f.1" and "2130706433" are addresses.
+			_, number := strconv.ParseUint(last, 0, 64)
+			return last != name && last != "localhost" && number != nil
+		}
+	}
 	ip = ip.Unmap()
-	return ip.IsGlobalUnicast() && !ip.IsPrivate()
+	network := "tcp6"
+	if ip.Is4() {
+		network = "tcp4"
+	}
+	return guard(nil)(network, netip.AddrPortFrom(ip, ports[0]).String(), nil) == nil
 }
 
 // Send makes one attempt to deliver a message. id is the same for every attempt

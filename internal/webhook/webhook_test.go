@@ -169,13 +169,14 @@ func TestNoPrivateAddressIsEverCalled(t *testing.T) {
 func TestAddressesThatCanNeverBeUsedAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := sender(t, nil)
-	for _, address := range []string{"https://example.com/hook?a=b", "https://example.com:8443/", "https://8.8.8.8/x"} {
+	for _, address := range []string{"https://example.com/hook?a=b", "https://example.com:8443/", "https://8.8.8.8/x", "https://[2606:4700::1111]/", "https://bücher.example/", "https://example.com./"} {
 		require.NoError(t, s.Check(address), address)
 	}
 	for _, address := range []string{
 		"", "example.com", "http://example.com/", "ftp://example.com/", "https:///x", "https://example.com:80/",
 		"https://user:secret@example.com/", "https://example.com/#x", "https://127.0.0.1/", "https://[::1]/",
-		"https://10.1.2.3/", "https://[::ffff:10.1.2.3]/", "https://example.com/" + strings.Repeat("x", 2100), "javascript:alert(1)",
+		"https://10.1.2.3/", "https://[::ffff:10.1.2.3]/", "https://100.64.0.1/", "https://[64:ff9b::7f00:1]/", "https://0.0.0.0/", "https://169.254.169.254/",
+		"https://localhost/", "https://a.localhost./", "https://ⓛocalhost/", "https://127。0。0。1/", "https://2130706433/", "https://0x7f.1/", "https://redis/", "https://example.com/" + strings.Repeat("x", 2100), "javascript:alert(1)",
 	} {
 		err := s.Check(address)
 		var refused *webhook.AddressError
