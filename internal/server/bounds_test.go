@@ -45,7 +45,7 @@ func TestUploadsAreBounded(t *testing.T) {
 		_ = resp.Body.Close()
 		require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode, "%s", body)
 	}
-	require.Less(t, endless.given, int64(api.MaxBatchBody+(16<<20)), "1 GB was coming")
+	require.Less(t, endless.given, int64(api.MaxBatchBody+mostSunk+(16<<20)), "1 GB was coming")
 	require.Less(t, alive(), before+(64<<20))
 	require.Zero(t, p.store.Calls("Commit"))
 
@@ -112,6 +112,34 @@ func TestAClientThatGoesInTheMiddleLeavesNothing(t *testing.T) {
 	require.Zero(t, p.store.Calls("Commit"))
 }
 
+// A client that sends all it has before it listens learns what is wrong, however
+// early that was known.
+func TestAClientThatSendsOnIsStillAnswered(t *testing.T) {
+	t.Parallel()
+	d, _ := bureau(t)
+	long := strings.Repeat("x", 10<<20)
+	for _, tt := range []struct {
+		path, media, body string
+		kind              api.ProblemType
+	}{
+		{"/v1/batches", "text/csv", "id,question_id,answer\na,platform/on-call," + long + "\n", api.MalformedBody},
+		{"/v1/batches", "text/plain", long, api.UnsupportedMediaType},
+		{"/v1/grades", "application/json", `{"question_id":"platform/on-call","answer":"` + long + `"}`, api.BodyTooLarge},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", tt.path, tt.media, len(tt.body), tt.body)
+		require.NoError(t, err, tt.path)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, tt.path)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err, tt.path)
+		require.Equal(t, tt.kind.Type, problem(t, reply{resp, body}).Type)
+		_ = resp.Body.Close()
+		require.NoError(t, conn.Close())
+	}
+}
+
 // Fault 49: who sends nothing, or takes nothing, is cut off; who is merely slow
 // is not.
 func TestAStalledUploadIsCutOffAndASlowOneIsNot(t *testing.T) {
@@ -125,13 +153,13 @@ func TestAStalledUploadIsCutOffAndASlowOneIsNot(t *testing.T) {
 	require.Contains(t, string(answer), api.BodyTimeout.Type)
 
 	d, p := bureau(t)
-	d.server.times.progress = time.Second
+	d.server.times.progress = 2 * time.Second
 	r, w := io.Pipe()
 	go func() {
 		line := `{"id":"i%d","question_id":"platform/on-call","answer":"` + strings.Repeat("x", 19_000) + `"}` + "\n"
 		tick := time.NewTicker(30 * time.Millisecond)
 		defer tick.Stop()
-		for i := range 60 { // 1.8 s in all, 256 KB every 0.4 s
+		for i := range 120 { // 3.6 s in all, 256 KB every 0.4 s
 			<-tick.C
 			_, _ = fmt.Fprintf(w, line, i)
 		}

@@ -83,9 +83,7 @@ func jsonOnly(h http.Header) error {
 // refused unread; one that announces nothing is counted as it arrives.
 func readBody(c *gin.Context, into *bytes.Buffer) error {
 	if c.Request.ContentLength > api.MaxBody {
-		// Not draining it means that the connection cannot be used again.
-		c.Header("Connection", "close")
-		return tooLarge(api.MaxBody)
+		return unread(c, tooLarge(api.MaxBody))
 	}
 	if n := c.Request.ContentLength; n > 0 {
 		into.Grow(int(n) + bytes.MinRead)
@@ -97,9 +95,7 @@ func readBody(c *gin.Context, into *bytes.Buffer) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &limit):
-		// MaxBytesReader would say so itself if gin's writer let it.
-		c.Header("Connection", "close")
-		return tooLarge(api.MaxBody)
+		return unread(c, tooLarge(api.MaxBody))
 	case errors.As(err, &network) && network.Timeout():
 		c.Header("Connection", "close")
 		return fail(api.BodyTimeout, "The body did not arrive in time.")

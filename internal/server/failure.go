@@ -237,4 +237,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
 	}
 	write(c, f.kind.Status, api.ProblemMedia, body)
+	if x.unread && f.kind != api.BodyTimeout { // who was too slow gets no more time
+		sink(c)
+	}
 }

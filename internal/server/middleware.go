@@ -25,6 +25,7 @@ type exchange struct {
 	key     *access.Key // of a guarded route, once admitted
 	cache   string
 	problem string
+	unread  bool       // there may be more of the body
 	gone    bool       // the client left before there was an answer
 	span    trace.Span // nil where nobody traces
 }

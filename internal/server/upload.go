@@ -80,13 +80,6 @@ func (s *Server) createBatch(c *gin.Context) error {
 	return writeBatch(c, http.StatusAccepted, out)
 }
 
-// unread says that the connection cannot be used again, because there may be
-// more of a body on it than is worth reading.
-func unread(c *gin.Context, err error) error {
-	c.Header("Connection", "close")
-	return err
-}
-
 // uploadFailure is the failure of an upload that could not be read to its end.
 func uploadFailure(err error) error {
 	var limit *http.MaxBytesError
