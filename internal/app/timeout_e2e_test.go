@@ -17,7 +17,7 @@ func TestAFallbackHasItsTurnAfterAModelThatHangs(t *testing.T) {
 	model := llmtest.New(t, llmtest.Hang(), generous.As("second-model"))
 	cfg := settings(model, "")
 	cfg.OpenAIModels = []string{"first-model", "second-model"}
-	cfg.GradeTimeout = 3 * time.Second
+	cfg.GradeTimeout = 12 * time.Second // of which the fallback has four, on a busy machine too
 	s := serve(t, cfg)
 	got, err := s.do(t.Context(), http.MethodPost, "/v1/grades", asking(answer(t)))
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestAModelThatHangsIsATimeout(t *testing.T) {
 	t.Parallel()
 	model := llmtest.New(t, llmtest.Hang())
 	cfg := settings(model, "")
-	cfg.GradeTimeout = 5 * time.Second // leaves the attempt room to end before the grade does, on a busy machine too
+	cfg.GradeTimeout = 12 * time.Second // leaves the attempt room to end before the grade does, on a busy machine too
 	s := serve(t, cfg)
 	began := time.Now()
 	got, err := s.do(t.Context(), http.MethodPost, "/v1/grades", asking(answer(t)))
