@@ -2,12 +2,16 @@ package batch
 
 import (
 	"sync"
+	"time"
 
 	"github.com/gradus-ai/gradus/internal/grading"
 )
 
-// desks hold what the chunks of a batch share while this process works on any of
-// them.
+// deskTime is how long a desk stays open when no chunk of its batch is worked on:
+// the next may be on its way.
+const deskTime = 30 * time.Second
+
+// desks hold what the chunks of a batch share while this process works on them.
 type desks struct {
 	mu   sync.Mutex
 	open map[Key]*desk
@@ -15,8 +19,9 @@ type desks struct {
 
 type desk struct {
 	users   int
-	purse   *purse   // nil where there is no limit or no costs
-	repeats *repeats // nil where asking again costs nothing
+	closing *time.Timer // while there are none
+	purse   *purse      // nil where there is no limit or no costs
+	repeats *repeats    // nil where asking again costs nothing
 }
 
 // of opens the desk of a batch; leave gives it back.
@@ -34,13 +39,32 @@ func (d *desks) of(b *Batch) (_ *desk, leave func()) {
 		}
 		d.open[b.Key] = at
 	}
-	at.users++
+	if at.users++; at.closing != nil {
+		at.closing.Stop()
+		at.closing = nil
+	}
 	at.purse.record(b.Spent, 0)
-	return at, func() {
+	return at, func() { d.leave(b.Key, at) }
+}
+
+func (d *desks) leave(key Key, at *desk) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if at.users--; at.users > 0 || d.open[key] != at {
+		return
+	}
+	at.closing = time.AfterFunc(deskTime, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if at.users--; at.users == 0 {
-			delete(d.open, b.Key)
+		if at.users == 0 && d.open[key] == at {
+			delete(d.open, key)
 		}
-	}
+	})
+}
+
+// close forgets a batch that is over.
+func (d *desks) close(key Key) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.open, key)
 }

@@ -102,6 +102,9 @@ func (s *shift) keep(ctx, working context.Context, results []Result, done bool) 
 			if s.worker.cfg.Kept != nil {
 				s.worker.cfg.Kept(results)
 			}
+			if progress.Finished {
+				s.worker.desks.close(s.claim.Ref.Key)
+			}
 			return progress, nil
 		}
 		if errors.Is(err, ErrLost) {
@@ -141,6 +144,7 @@ func (s *shift) forget(ctx context.Context, results []Result) {
 	if err == nil && b.Status != Cancelled || err != nil && !errors.Is(err, ErrNotFound) {
 		return // another worker has the chunk, and use for the grades
 	}
+	s.worker.desks.close(s.claim.Ref.Key)
 	for _, r := range results {
 		if r.GradeID == "" || r.Cached {
 			continue

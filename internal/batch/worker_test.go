@@ -91,6 +91,29 @@ func TestEqualAnswersOfABatchAreJudgedOnce(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsRememberedBetweenTheChunksOfABatch(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.unkept = true
+		h.grader.play = takes(time.Second)
+		w := h.worker()
+		b := h.submit(batch.Options{Judge: grading.Model}, slices.Repeat([]string{"a"}, 160)...)
+		// One chunk after another: there are moments when none is worked on.
+		ctx, cancel := context.WithCancel(h.Context())
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			h.queue.Serve(ctx, 1, func(ctx context.Context, ref batch.Ref) error {
+				pass(5 * time.Second)
+				return w.Handle(ctx, ref)
+			})
+		}()
+		b = h.wait(b.Key, 10*time.Minute)
+		cancel()
+		<-served
+		require.Equal(h, []int{160, 1}, []int{b.Graded, b.Spent.Calls})
+	})
+}
+
 func TestWhoeverRepeatsAnAnswerThatFailedAsksAgain(t *testing.T) {
 	bubble(t, func(h *house) {
 		fails := int32(3)
