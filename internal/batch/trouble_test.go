@@ -194,6 +194,24 @@ func TestAPausedBatchIsTriedWhenAProcessStarts(t *testing.T) {
 	})
 }
 
+// Faults 3 and 35: who was resuming a batch dies over it, and none of the others
+// ever saw it paused.
+func TestABatchThatIsResumedOutlivesItsKeeper(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = func(context.Context, string) error { return errQuota }
+		stop := h.serve(4, h.worker())
+		b := h.submit(batch.Options{Judge: grading.Model}, answers(400)...)
+		h.until(b.Key, time.Minute, func(b *batch.Batch) bool { return b.Status == batch.Paused })
+		pass(time.Minute) // the queue has nothing left
+		stop()
+		require.NoError(h, h.store.Resume(h.Context(), b.Key))
+		h.grader.become(nil)
+		stop = h.serve(4, h.worker())
+		defer stop()
+		require.Equal(h, 400, h.wait(b.Key, 20*time.Second).Graded)
+	})
+}
+
 // Fault 71.
 func TestAPanicFailsOneItem(t *testing.T) {
 	bubble(t, func(h *house) {

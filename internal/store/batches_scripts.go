@@ -248,7 +248,12 @@ return 1
 //	        rows of those that have no result, the batch}
 var claimScript = batchScript(`
 local state, status = current(ARGV[1], ARGV[2])
-if not state or status == 'paused' or state.till ~= '0' then
+if not state or state.till ~= '0' then
+  return {}
+end
+if status == 'paused' then
+  again(state)
+  keep(ARGV[1], state)
   return {}
 end
 local list, ids = indexes(state.items), {}

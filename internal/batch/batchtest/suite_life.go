@@ -77,8 +77,14 @@ func pausing(b *bench) {
 	require.Equal(b, batch.PausedModelQuota, got.PausedReason)
 	require.Greater(b, got.Version, version)
 	addsUp(b, got)
-	_, err := b.Store.Claim(ctx, states[1].Ref, "w")
-	require.ErrorIs(b, err, batch.ErrLost)
+	require.NoError(b, b.Store.Enqueued(ctx, states[1].Ref))
+	for range 2 {
+		_, err := b.Store.Claim(ctx, states[1].Ref, "w")
+		require.ErrorIs(b, err, batch.ErrLost)
+	}
+	free := b.states(rec.Key)[1]
+	require.Equal(b, states[1].Ref.Gen+1, free.Ref.Gen, "the queue is done with what it was given")
+	require.Zero(b, free.EnqueuedAt)
 	active, err := b.Store.Active(ctx)
 	require.NoError(b, err)
 	require.Contains(b, active, rec.Key)
@@ -95,7 +101,7 @@ func pausing(b *bench) {
 	require.Empty(b, got.PausedReason)
 	require.NoError(b, b.Store.Resume(ctx, rec.Key))
 	require.Equal(b, got, b.get(rec.Key), "resuming what runs changes nothing")
-	claim = b.claim(states[1].Ref, "w")
+	claim = b.claim(free.Ref, "w")
 	b.complete(claim, true, graded(claim.Chunk.Items[0]))
 
 	claim = b.claim(*progress.Again, "w")

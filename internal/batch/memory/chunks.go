@@ -82,7 +82,12 @@ func (s *Store) Claim(ctx context.Context, ref batch.Ref, worker string) (*batch
 	if err != nil {
 		return nil, err
 	}
-	if c.holder != "" || r.Status == batch.Paused {
+	if c.holder != "" {
+		return nil, batch.ErrLost
+	}
+	if r.Status == batch.Paused {
+		c.gen++
+		c.enqueued = time.Time{}
 		return nil, batch.ErrLost
 	}
 	c.holder, c.until, c.suspect = worker, s.clock().Add(batch.LeaseTime), -1
