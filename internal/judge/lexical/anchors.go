@@ -94,7 +94,8 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 		sums[l], squares[l] = make([]float64, len(c.criteria)), make([]float64, len(c.criteria))
 	}
 	n := 0.0
-	for _, other := range theBank().answers {
+	for i := range theBank().topics {
+		other := theBank().topics[i].answer
 		if len(sample.Tokens) > 0 && common(other, sample) >= ownSample {
 			continue
 		}
@@ -143,7 +144,7 @@ func (c *compiled) anchor(asked, sample *text.Doc) {
 			cr.full = cr.zero + pitfallSpan
 			continue
 		}
-		cr.anchored = true
+		cr.anchored = c.question.SampleAnswer != "" || cr.many
 		cr.weak = high-cr.chance[lengths-1] < weakGap
 	}
 }

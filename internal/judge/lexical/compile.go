@@ -24,6 +24,9 @@ type compiled struct {
 	reach int
 	// sampleWords is the length of the sample answer; 0 without one.
 	sampleWords int
+	// measured is true where there is a sample answer, the question's own or one
+	// of the bank's, that shows what a good answer matches.
+	measured bool
 	// lengths are the mean logarithms of the words of the texts by which chance
 	// was measured, shortest first.
 	lengths [lengths]float64
@@ -32,6 +35,8 @@ type compiled struct {
 // criterion is what is known of a criterion before any answer.
 type criterion struct {
 	*rubric.Criterion
+	// signal is its own or one that it borrows.
+	signal rubric.Signal
 	// chance is what texts that do not speak to it match on average, by length;
 	// spread is the standard deviation of that.
 	chance [lengths]float64
@@ -67,6 +72,7 @@ func compile(q *rubric.Question) *compiled {
 		}
 	}
 	c.sampleWords = len(sample.Tokens)
+	c.measured = c.sampleWords > 0
 	c.vocab.observe(asked)
 	if q.Guidance != "" {
 		c.vocab.observe(text.Parse(q.Guidance))
@@ -84,7 +90,7 @@ func compile(q *rubric.Question) *compiled {
 			c.order.add(d.doc.Tokens, j == 0)
 		}
 		c.vocab.observe(docs...)
-		c.criteria = append(c.criteria, criterion{Criterion: &q.Criteria[i]})
+		c.criteria = append(c.criteria, criterion{Criterion: &q.Criteria[i], signal: q.Criteria[i].Signal})
 	}
 	for i := range drafts {
 		drafts[i] = slices.DeleteFunc(drafts[i], func(d draft) bool { return d.first == d.last })
@@ -92,6 +98,14 @@ func compile(q *rubric.Question) *compiled {
 		c.phrase(int32(i), drafts[i])
 	}
 	c.index()
+	if t := c.related(asked); t != nil {
+		c.borrow(t)
+		c.index()
+		if len(sample.Tokens) == 0 {
+			sample = t.answer
+			c.sampleWords = len(sample.Tokens)
+		}
+	}
 	if len(sample.Sentences) > 0 {
 		for i, sentences := range c.align(sample) {
 			c.phrase(int32(i), sentences)
@@ -179,7 +193,7 @@ var rubricWords = func() map[string]bool {
 func (c *compiled) phrase(of int32, drafts []draft) {
 	first := len(c.phrasings)
 	// With a sample answer for measure, many phrasings are many ways to say it.
-	many := c.criteria[of].many || len(drafts) >= manyPhrasings && c.sampleWords > 0
+	many := c.criteria[of].many || len(drafts) >= manyPhrasings && c.measured
 	var us []unit
 	for _, d := range drafts {
 		marks := negations(nil, d.doc)

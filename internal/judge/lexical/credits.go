@@ -34,7 +34,7 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 			cr.contradicted = c.Kind != rubric.Pitfall
 			cr.value = 0
 		}
-		if c.Signal == "" && c.Kind != rubric.Pitfall {
+		if c.signal == "" && c.Kind != rubric.Pitfall {
 			sum += c.Weight * cr.value
 			weight += c.Weight
 		}
@@ -45,8 +45,8 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 		topical = min(sum/weight/onTopic, 1)
 	}
 	for i := range q.criteria {
-		if c, cr := &q.criteria[i], &out[i]; c.Signal != "" {
-			cr.sign = detect(c.Signal, doc, s.rows)
+		if c, cr := &q.criteria[i], &out[i]; c.signal != "" {
+			cr.sign = detect(c.signal, doc, s.rows)
 			cr.value = min(max(0.5*cr.value, cr.sign.strength*topical*(0.5+0.5*cr.value)), brief)
 		}
 	}
@@ -73,7 +73,7 @@ func (q *compiled) places(s *scratch, out []credit) {
 			continue
 		}
 		out[i].place = (m.score - c.chanceAt(q.lengths, length)) / c.spread
-		if c.Signal == "" {
+		if c.signal == "" {
 			sum += out[i].place
 			n++
 		}

@@ -156,7 +156,7 @@ var bankFile = flag.String("bank", "", "a question set: rewrite data/bank.txt fr
 
 func TestGenerateBank(t *testing.T) {
 	if *bankFile == "" {
-		require.NotEmpty(t, theBank().answers)
+		require.NotEmpty(t, theBank().topics)
 		return
 	}
 	raw, err := os.ReadFile(*bankFile)
@@ -173,6 +173,19 @@ func TestGenerateBank(t *testing.T) {
 		line("question", q.Text)
 		line("guidance", q.Guidance)
 		line("answer", q.SampleAnswer)
+		for _, c := range q.Criteria {
+			if c.Kind == rubric.Pitfall {
+				continue // an answer is not helped by knowing them
+			}
+			statement := c.Statement
+			if c.Signal != "" {
+				statement = "[" + string(c.Signal) + "] " + statement
+			}
+			line("criterion", statement)
+			for _, p := range c.Phrases {
+				line("phrase", p)
+			}
+		}
 	}
 	require.NoError(t, os.WriteFile("data/bank.txt", []byte(out.String()), 0o644))
 }

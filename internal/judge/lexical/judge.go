@@ -11,7 +11,7 @@ import (
 )
 
 // algorithmVersion changes with anything in the code that can change a verdict.
-const algorithmVersion = 2
+const algorithmVersion = 3
 
 // mostConfident bounds the confidence of a judge that reads words only.
 const mostConfident = 0.7

@@ -25,7 +25,7 @@ func negations(marks []bool, doc *text.Doc) []bool {
 	clear(marks)
 	for i := range doc.Tokens {
 		if reach := denies(doc, i); reach > 0 {
-			if content := markFrom(marks, doc, i+reach); content == 0 || content == 1 && fronted(doc, i) {
+			if content := markFrom(marks, doc, i+reach); content == 0 || content == 1 && (fronted(doc, i) || reach == 1 && passive(doc, i)) {
 				markBefore(marks, doc, i)
 			}
 		}
@@ -98,6 +98,19 @@ func fronted(doc *text.Doc, i int) bool {
 		case "i", "we", "they", "you", "he", "she":
 			return true
 		}
+	}
+	return false
+}
+
+// passive reports whether a negation denies what was done to the subject: "the
+// image was never kept".
+func passive(doc *text.Doc, i int) bool {
+	if i == doc.Sentences[doc.Tokens[i].Sentence].First {
+		return false
+	}
+	switch doc.Tokens[i-1].Norm {
+	case "is", "are", "was", "were", "be", "been":
+		return true
 	}
 	return false
 }

@@ -66,6 +66,21 @@ const (
 	deniedShare = 0.4
 )
 
+// What bare criteria borrow from the bank.
+const (
+	// fewestBare is the number of criteria from which they say what a question
+	// is about.
+	fewestBare = 3
+	// relatedFrom is from where a topic of the bank is the question's: the share
+	// of words that it knows times the mean match of criteria. Questions about
+	// anything else reach 0.03, seldom more.
+	relatedFrom = 0.07
+	// borrowedFrom is the match from which a criterion of the topic lends its
+	// phrases, if it is the best one for this criterion, or nearly
+	// (borrowedShare), or fits no other better.
+	borrowedFrom, borrowedShare = 0.2, 0.85
+)
+
 // Where credit begins and ends.
 const (
 	// zeroSigma and fullSigma are credit 0 and 1 in standard deviations above

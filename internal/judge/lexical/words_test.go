@@ -82,6 +82,7 @@ func TestWhatANegationReaches(t *testing.T) {
 		{"We told customers nothing", "told customers"},
 		{"We had backups. I would not touch any of it now.", "had backups touch any now"},
 		{"Nobody was blamed; the review was calm", "blamed"},
+		{"The old image was never kept", "old image kept"},
 	}
 	for _, tt := range tests {
 		doc := text.Parse(tt.text)
