@@ -82,7 +82,7 @@ func TestAHeapOfMarksIsSearchedOnce(t *testing.T) {
 		for range 4 {
 			a.Find(strings.Repeat(unit, 5))
 		}
-		require.Less(t, time.Since(start), 10*time.Second, name) // a walk from every mark takes a minute on an idle machine
+		require.Less(t, time.Since(start), 30*time.Second, name) // a walk from every mark takes a minute on an idle machine
 	}
 	q, ok := evidence.Prepare("xab ab ab").Find("ab ab")
 	require.True(t, ok)

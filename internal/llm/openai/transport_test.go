@@ -107,7 +107,7 @@ func TestCertificates(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	ask := func(cfg openai.Config) error {
-		cfg.Model = "m"
+		cfg.Model, cfg.DialTimeout = "m", time.Minute
 		c, err := openai.New(cfg)
 		require.NoError(t, err)
 		_, err = c.Complete(t.Context(), question())
