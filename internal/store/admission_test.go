@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +107,39 @@ func TestAdmissionEndsBeforeMemoryDoes(t *testing.T) {
 	now.pass(2 * time.Second)
 	_, err = s.Batches().Admit(t.Context())
 	require.NoError(t, err)
+}
+
+// Fault 14: a Redis whose disk fails refuses writes and answers reads.
+func TestARedisWhoseDiskFailsTakesNoBatchAndShowsThoseItHas(t *testing.T) {
+	t.Parallel()
+	server := storetest.Start(t, "--enable-protected-configs", "yes")
+	s := open(t, store.Config{URL: server.URL()})
+	batches := s.Batches()
+	rec := submit(t, batches, "acme", "ba_1", 2)
+	client := server.Client(t)
+	disk := filepath.Join(t.TempDir(), "disk")
+	require.NoError(t, os.Mkdir(disk, 0o700))
+	for name, value := range map[string]string{"dir": disk, "save": "3600 1"} {
+		require.NoError(t, client.ConfigSet(t.Context(), name, value).Err())
+	}
+	require.NoError(t, os.Remove(disk))
+	require.NoError(t, client.BgSave(t.Context()).Err())
+	require.Eventually(t, func() bool {
+		return strings.Contains(client.Info(t.Context(), "persistence").Val(), "rdb_last_bgsave_status:err")
+	}, 30*time.Second, 10*time.Millisecond)
+
+	_, err := batches.Admit(t.Context())
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.Contains(t, s.Health(t.Context()).Main.Fault, "MISCONF")
+	got, err := batches.Get(t.Context(), rec.Key)
+	require.NoError(t, err)
+	require.Equal(t, rec.Total, got.Total)
+
+	require.NoError(t, client.ConfigSet(t.Context(), "save", "").Err())
+	require.Eventually(t, func() bool { // a verdict stands for a second
+		_, err := batches.Admit(t.Context())
+		return err == nil
+	}, 30*time.Second, 50*time.Millisecond)
 }
 
 func TestARedisThatComesBackEmptyIsNoticed(t *testing.T) {
