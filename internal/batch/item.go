@@ -131,7 +131,7 @@ func (s *shift) once(ctx context.Context, item Item) (made graded, err error) {
 			err = errPanic
 		}
 	}()
-	return s.desk.repeats.ask(ctx, sumOf(s.question.Ref+" "+s.question.Digest(), item.Answer), item, func(kept bool) (graded, error) {
+	grade := func(kept bool) (graded, error) {
 		req := request(&s.claim.Batch, s.question, item.Answer)
 		req.Fresh = req.Fresh && !kept
 		got, err := s.worker.cfg.Grader.Grade(ctx, req)
@@ -139,7 +139,11 @@ func (s *shift) once(ctx context.Context, item Item) (made graded, err error) {
 			return graded{}, err
 		}
 		return s.result(item, got)
-	})
+	}
+	if s.desk.repeats == nil {
+		return grade(false)
+	}
+	return s.desk.repeats.ask(ctx, sumOf(s.question.Ref+" "+s.question.Digest(), item.Answer), item, grade)
 }
 
 // result makes a result of a grade.

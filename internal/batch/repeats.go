@@ -39,9 +39,6 @@ type asking struct {
 // answer. grade is told whether a kept grade will do: one that was made for this
 // batch is fresh.
 func (r *repeats) ask(ctx context.Context, sum answerSum, item Item, grade func(kept bool) (graded, error)) (graded, error) {
-	if r == nil {
-		return grade(false)
-	}
 	for {
 		a, first := r.join(sum)
 		if first {
