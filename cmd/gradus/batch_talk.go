@@ -116,7 +116,8 @@ func (t *talk) say(format string, values ...any) {
 	}
 	text := fmt.Sprintf(format, values...) + "\n"
 	if t.bars != nil {
-		_, _ = io.WriteString(t.bars, text) // above the bar
+		// Above the bar. The echo of a Ctrl-C may have moved the cursor.
+		_, _ = io.WriteString(t.bars, "\r"+text)
 		return
 	}
 	fmt.Fprint(t.out, text)
