@@ -1,6 +1,6 @@
 // The group at a glance: how the scores are spread, and which criteria are met.
 import { make } from "./fragment.js";
-import { figure, many, topic } from "./words.js";
+import { figure, topic } from "./words.js";
 
 /** scores draws how many answers fell into each tenth of the scale. */
 export function scores(rows) {
@@ -51,6 +51,6 @@ export function missed(rows) {
         make("rect", { class: "whole", width: 100, height: 8 }),
         make("rect", { class: "met", width: met, height: 8 }),
         make("rect", { class: "partial", x: met, width: partial, height: 8 })),
-      make("span", { class: "share" }, make("b", {}, String(t.met)), ` of ${t.judged} met`, t.partial ? `, ${many(t.partial, "in part", "in part")}` : ""));
+      make("span", { class: "share" }, make("b", {}, t.met.toLocaleString("en")), ` of ${t.judged.toLocaleString("en")} met`, t.partial ? `, ${t.partial.toLocaleString("en")} in part` : ""));
   }));
 }
