@@ -101,9 +101,10 @@ async function read() {
     const lines = (rest + (value ?? "")).split("\n");
     rest = done ? "" : lines.pop();
     for (const line of lines) {
-      if (line.trim() === "") continue;
+      // What is graded stays as it is: a row that is known need not be read.
+      if (line.trim() === "" || rows[/^\{"index":(\d+),/.exec(line)?.[1]]) continue;
       const row = JSON.parse(line);
-      rows[row.index] ??= row; // what is graded stays as it is
+      rows[row.index] ??= row;
     }
     later();
     if (done) return;

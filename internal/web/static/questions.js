@@ -1,4 +1,5 @@
-// Marks, in a list of questions, what was tried and how well it went.
+// Marks, in a list of questions, what was tried and how well it went; sends the
+// example off.
 import { make } from "./fragment.js";
 import { keepsake } from "./keepsake.js";
 import { all, best } from "./store.js";
@@ -26,3 +27,12 @@ function mark() {
 
 mark();
 keepsake("", mark);
+
+// A model takes its time over the example: say so, and ask it once.
+const example = document.querySelector(".try");
+example?.addEventListener("submit", (event) => {
+  const button = example.querySelector("button");
+  if (button.hasAttribute("aria-disabled")) event.preventDefault();
+  button.setAttribute("aria-disabled", "true");
+  button.textContent = "Reading the answer …";
+});
