@@ -113,6 +113,25 @@ func TestPractise(t *testing.T) {
 	require.Equal(t, 0, eval[int](b, `localStorage.length`))
 }
 
+func TestDraftIsKeptAndTheTimerRuns(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, service(t))
+	b.visit(questionPath)
+	b.click("#answer")
+	b.keys("A thought.")
+	b.reload()
+	require.Equal(t, "A thought.", eval[string](b, `document.querySelector("#answer").value`))
+	require.Equal(t, "2 words", b.text("#count"))
+	minutes := func(n string) {
+		eval[bool](b, fmt.Sprintf(`(s => { s.value = %q; return s.dispatchEvent(new Event("change")); })(document.querySelector("#minutes"))`, n))
+	}
+	minutes("3")
+	require.Regexp(t, `^(3:00|2:\d\d)$`, b.text("[data-clock]"))
+	b.until(`/^2:[0-5]\d$/.test(document.querySelector("[data-clock]").innerText)`)
+	minutes("0")
+	require.Empty(t, b.text("[data-clock]"))
+}
+
 // What the first page offers leads to a grade, not to a form above one.
 func TestExampleAnswerIsGradedInOneClick(t *testing.T) {
 	t.Parallel()
