@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"compress/gzip"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -103,6 +104,30 @@ func TestFilesAreKeptUntilTheyChange(t *testing.T) {
 	require.Equal(t, "no-cache", old.header.Get("Cache-Control"), "a page of another version")
 	require.Equal(t, http.StatusNotFound, fetch(t, base+"/static/x/none.js").status)
 	require.Equal(t, http.StatusNotFound, fetch(t, base+"/static/x/..%2fweb.go").status)
+}
+
+// Evidence that is not in the answer is shown, and said not to be there.
+func TestWordsThatAreNotInTheAnswerAreSaidSo(t *testing.T) {
+	t.Parallel()
+	base := service(t)
+	view := func(quote string) string {
+		body := fmt.Sprintf(`{"answer": "I would look around.", "grade": {"criteria": [{"id": "a-look", "verdict": "met", "weight": 10, "credit": 1,
+			"evidence": [{"quote": %q, "start": 2, "end": 12}]}]}}`, quote)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/view", strings.NewReader(body))
+		require.NoError(t, err)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer func() { _ = resp.Body.Close() }()
+		shown, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, resp.StatusCode, "%s", shown)
+		return string(shown)
+	}
+	const said = "These words are not in the answer."
+	require.NotContains(t, view("would look"), said)
+	require.Contains(t, view("would look"), `<mark class="met d1" data-marks="1">would look</mark>`)
+	require.Contains(t, view("would leave"), said)
+	require.NotContains(t, view("would leave"), "<mark class=\"met")
 }
 
 func TestPagesAllowNothingFromElsewhereAndNothingInline(t *testing.T) {
