@@ -88,7 +88,7 @@ func newKeysCreate(tty *terminal) *cobra.Command {
 					keyRow
 				}{clear, row(key, now)})
 			}
-			fmt.Fprintf(tty.err, "%s for tenant %s, scopes %s, expires %s\nThe key is shown this once:\n", key.ID, key.Tenant, key.Scopes, day(key.Expires))
+			fmt.Fprintf(tty.err, "%s for tenant %s, scopes %s, expires %s\nThe key is shown this once:\n", key.ID, key.Tenant, key.Scopes, until(key.Expires, now))
 			_, err = fmt.Fprintln(tty.out, clear)
 			return err
 		},
@@ -209,6 +209,14 @@ func printKeys(w io.Writer, rows []keyRow) error {
 
 func day(t time.Time) string    { return moment(t, time.DateOnly) }
 func minute(t time.Time) string { return moment(t, "2006-01-02 15:04") }
+
+// until is an expiry: to the minute where that matters.
+func until(t, now time.Time) string {
+	if t.Sub(now) < 48*time.Hour {
+		return minute(t)
+	}
+	return day(t)
+}
 
 func moment(t time.Time, layout string) string {
 	if t.IsZero() {

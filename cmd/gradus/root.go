@@ -19,6 +19,7 @@ import (
 
 	"github.com/gradus-ai/gradus/internal/app"
 	"github.com/gradus-ai/gradus/internal/config"
+	"github.com/gradus-ai/gradus/internal/grading"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
 
@@ -58,6 +59,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		case errors.As(err, &quiet):
 		case errors.Is(err, context.Canceled):
 			fmt.Fprintln(w, "gradus: interrupted")
+		case errors.Is(err, grading.ErrNoModel):
+			fmt.Fprintln(w, "gradus:", err.Error()+": set OPENAI_API_KEY or OPENAI_BASE_URL")
 		case errors.As(err, &missing) && len(missing.Near) == 0:
 			fmt.Fprintln(w, "gradus:", plain(err.Error())+"; gradus questions lists them")
 		default:

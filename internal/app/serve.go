@@ -216,7 +216,8 @@ func browsable(addr net.Addr) string {
 	if err != nil {
 		return addr.String()
 	}
-	if ip := net.ParseIP(host); ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+	// On some machines localhost is 127.0.0.1 alone.
+	if ip := net.ParseIP(host); ip != nil && (ip.IsUnspecified() || ip.IsLoopback() && ip.To4() != nil) {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)
