@@ -17,6 +17,8 @@ var (
 	aTime        = regexp.MustCompile(`(?i)^(?:an? |one |the |your )?(?:\w+ )?(?:time|situation|occasion|case|instance|example|moment|project|experience|incident|example of (?:a time|when|how))\s+(?:when|where|in which|that|of|with)?\s*(.+)$`)
 	haveYou      = regexp.MustCompile(`(?i)^(?:have you|did you)(?: ever)?\s+(.+)$`)
 	viewOf       = regexp.MustCompile(`(?i)^(?:your |the )?(?:\w+ )?(?:approach|perspective|experience|view|views|opinion|philosophy|strategy|process|take|thoughts?|method|style|understanding|background)\b`)
+	termsOf      = regexp.MustCompile(`(?i)^what(['’]s|\s+is|\s+are)\s`)
+	definite     = regexp.MustCompile(`(?i)^(?:the|your|our|their|it|this|that|one|some|two|three)\b`)
 	questionWord = regexp.MustCompile(`(?i)^(?:how|what|why|when|where|which|who)\b`)
 	dashed       = regexp.MustCompile(`[—–][^—–]*,[^—–]*[—–]`)
 	determined   = regexp.MustCompile(`(?i)^(?:an?|the|their|our|your)\s`)
@@ -106,6 +108,13 @@ func askClaim(ask string) []claim {
 				thing = "your " + thing
 			}
 			return put("Describes "+they(article(thing)), vague, "Say what "+m[1]+" comes down to, with one case.")
+		}
+		if of := termsOf.FindStringSubmatch(ask); of != nil && !definite.MatchString(m[1]) {
+			verb := " is"
+			if strings.EqualFold(strings.TrimSpace(of[1]), "are") {
+				verb = " are"
+			}
+			return put("Says what "+they(thing)+verb, vague, "Say in a sentence or two what "+thing+verb+", and what it is for.")
 		}
 		return put("Names "+they(thing), vague, "Say which it is: "+thing+".")
 	}

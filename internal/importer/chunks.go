@@ -30,11 +30,13 @@ var (
 func enumerated(list string) []string {
 	masked, brackets := mask(list)
 	pieces := commas.Split(masked, -1)
+	closed := strings.Contains(masked, ", and ") || strings.Contains(masked, ", or ")
 	var chunks []string
 	for i, piece := range pieces {
 		// "focus on A, not B": the contrast is part of A. "A, who does B, and how
 		// you do C" are three: the last one says what kind of list it is.
-		stands := asks.MatchString(piece) && i < len(pieces)-1 && asks.MatchString(pieces[len(pieces)-1])
+		last := pieces[len(pieces)-1]
+		stands := asks.MatchString(piece) && asks.MatchString(last) && (i < len(pieces)-1 || closed)
 		if i > 0 && contrast.MatchString(piece) && !stands {
 			chunks[len(chunks)-1] += ", " + piece
 			continue
@@ -43,7 +45,7 @@ func enumerated(list string) []string {
 	}
 	if n := len(chunks); n > 0 {
 		last := chunks[n-1]
-		if len(pieces) == 1 || !strings.Contains(masked, ", and ") && !strings.Contains(masked, ", or ") {
+		if len(pieces) == 1 || !closed {
 			chunks = append(chunks[:n-1], atAnd(last)...)
 		}
 	}

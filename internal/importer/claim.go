@@ -42,7 +42,7 @@ var (
 	youAre     = regexp.MustCompile(`(?i)^(?:that )?you(?:['’](?:re|ve|d|ll))?\s`)
 	youCan     = regexp.MustCompile(`(?i)^(?:that )?you (?:can|could|are able to|know how to|will|would|['’]ll|['’]d)\s+(.+)$`)
 	wordHow    = regexp.MustCompile(`(?i)^(?:how|why)\b`)
-	wordWhat   = regexp.MustCompile(`(?i)^(?:what|which|who|when|where|whether)\b`)
+	wordWhat   = regexp.MustCompile(`(?i)^(?:what|which|whom?|when|where|whether)\b`)
 	resultWord = regexp.MustCompile(`(?i)\b(?:results?|outcomes?|impacts?|measurable|quantif\w+)\b`)
 )
 
@@ -155,10 +155,8 @@ func gerundless(s string) string {
 		}
 		return "does this: " + s
 	}
-	for _, b := range []string{stem, stem + "e", stem[:len(stem)-1]} {
-		if _, known := verbs[b]; known || baseVerbs[b] {
-			return third(b) + " " + rest
-		}
+	if b, known := ofGerund(first); known {
+		return third(b) + " " + rest
 	}
 	if hasSuffix(stem, "am", "ak", "at", "iz", "is", "in", "us", "uc", "id", "ag", "ar", "ut") {
 		stem += "e"

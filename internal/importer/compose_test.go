@@ -55,6 +55,9 @@ func TestGuidanceIsSplitIntoClaims(t *testing.T) {
 		{"Describe a starter, which needs care.", []string{"Describes a starter, which needs care"}},
 		{"Explain the quarrel, describe what you did to end it, and share the lesson.", []string{"Explains the quarrel", "Says what they did to end it", "Gives the lesson"}},
 		{"Describe how you handled the heat and explain the outcome.", []string{"Says how they handled the heat", "Explains the outcome"}},
+		{"Consider mentioning the queue, breads you would offer, and whom you would call.", []string{"Mentions the queue", "Mentions breads they would offer", "Says whom they would call"}},
+		{"a definition in your own words\nwhen you would not use it", []string{"Mentions a definition in their own words", "Says when they would not use it"}},
+		{"Use the STAR method. Name the oven.", []string{"Names the oven"}},
 		{"Combine written recipes with pictures.", []string{"Describes written recipes", "Describes pictures"}},
 		{"Discuss yeast vs sourdough.", []string{"Compares yeast with sourdough"}},
 		{"Highlight your ability to stay calm.", []string{"Says how they stay calm"}},
@@ -79,6 +82,11 @@ func TestAStoryIsNotAskedForTwice(t *testing.T) {
 	got := statements(t, "Tell me about a time you burnt a batch.", "Name the batch.")
 	require.GreaterOrEqual(t, len(got), 5)
 	require.NotContains(t, got, "Backs what is said with a case from their own work")
+	got = statements(t, "Tell me about a time you burnt a batch.", "Use the STAR method: explain the situation, your task, the action you took and the result.")
+	require.Equal(t, []string{
+		"Tells of one real case: what it was about, and what was at stake", "Says what they did themselves, step by step", "Explains the result",
+	}, got[:3])
+	require.Len(t, got, 5)
 	require.Contains(t, statements(t, "How do you bake?", "Name the batch."), "Backs what is said with a case from their own work")
 }
 
@@ -88,6 +96,8 @@ func TestAQuestionIsTurnedIntoAClaim(t *testing.T) {
 		"What's your view on frozen dough?":    "Describes their view on frozen dough",
 		"What is your experience with rye?":    "Describes their experience with rye",
 		"What is the smallest useful starter?": "Names the smallest useful starter",
+		"What is a starter?":                   "Says what a starter is",
+		"What are enzymes?":                    "Says what enzymes are",
 		"How do you bake?":                     "Says how they bake",
 	} {
 		require.Contains(t, statements(t, question, "Name the batch."), want)

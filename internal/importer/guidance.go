@@ -75,11 +75,16 @@ var (
 		`when (?:answering|responding|you answer|you respond|replying)(?: this question| to this(?: question)?)?,?\s+|to (?:answer|respond)(?: to)?(?: this(?: question)?)?(?: well| effectively)?,?\s+|if (?:possible|you can|relevant),?\s+|` +
 		`(?:also|then|next|finally|first|second|third|lastly|additionally|instead|ideally|always|please|and|but|or|here|after that|secondly|firstly),?\s+|` +
 		`(?:try|aim|remember|be sure|make sure|take care|it(?:['’]s| is) (?:important|helpful|best|a good idea|good|useful|worth)|you(?:['’]ll)? (?:should|can|could|may|might|will|need|want|must|have)(?: (?:want|try|like|need|aim|also))?)(?: also)?(?: to)?\s+|` +
+		`(?:use|follow|try|apply) the star (?:method|technique|format|approach|framework|model)?(?:\s*[:,—–]\s*|\s+(?:to|and)\s+)|` +
 		`(?:make sure|be sure|ensure) (?:that )?(?:you|your (?:answer|response))\s+|use (?:your|this|the) (?:answer|response|opportunity|question)s? (?:as an? \w+ )?to\s+)`)
 	// answerThat speaks of answers instead of to the reader.
 	answerThat = regexp.MustCompile(`(?i)^(?:an?|the|your|any)?\s*(?:(?:good|strong|great|best|ideal|excellent|successful|effective|top|better|complete)\s+)*(?:answer|response|candidate|applicant|repl(?:y|ie))s?\s+(?:(?:will|would|should|can|could|might|may|must|usually|often|also|typically|always|to)\s+)*(?:be able to\s+)?(\pL+)(.*)$`)
 	lookFor    = regexp.MustCompile(`(?i)^(?:look|listen|watch|they(?:['’]re| are) (?:looking|listening)|(?:employers|interviewers|we)(?:['’]re| are)? (?:look|looking|listen|listening)) (?:out )?for\s+`)
-	style      = regexp.MustCompile(`(?i)^(?:keep|make|stay|be|remain) (?:it|your answer|your response|things?|the (?:answer|story|example)|concise|brief|honest|positive|authentic|professional|calm|confident|enthusiastic|truthful|humble|yourself|concrete|focused|clear)\b`)
+	style      = regexp.MustCompile(`(?i)^(?:(?:use|follow|try|apply) the star\b|(?:keep|make|stay|be|remain) (?:it|your answer|your response|things?|the (?:answer|story|example)|concise|brief|honest|positive|authentic|professional|calm|confident|enthusiastic|truthful|humble|yourself|concrete|focused|clear)\b)`)
+	// considering is a suggestion: "consider mentioning".
+	considering = regexp.MustCompile(`(?i)^(?:consider|start by|begin by|try)\s+(\pL+ing)\s+(.+)$`)
+	// fragment is an item of a list without a verb.
+	fragment = regexp.MustCompile(`(?i)^(?:an?|the|your|how|what|when|why|where|who|which|whether)\s.*[^.!?:]$`)
 )
 
 // clausesOf takes a sentence apart at the verbs that speak to the reader. It is
@@ -92,6 +97,10 @@ func clausesOf(sentence string) ([]string, bool) {
 			stripped = "mention " + lookFor.ReplaceAllString(stripped, "")
 		} else if m := answerThat.FindStringSubmatch(stripped); m != nil {
 			stripped = base(m[1]) + m[2]
+		} else if m := considering.FindStringSubmatch(stripped); m != nil {
+			if v, known := ofGerund(m[1]); known {
+				stripped = v + " " + m[2]
+			}
 		}
 		if stripped == s || stripped == "" {
 			break
@@ -102,6 +111,9 @@ func clausesOf(sentence string) ([]string, bool) {
 		return nil, true
 	}
 	if _, _, _, ok := directive(s); !ok {
+		if fragment.MatchString(sentence) {
+			return []string{"mention " + s}, true
+		}
 		first, rest, _ := strings.Cut(s, " ")
 		if !baseVerbs[strings.ToLower(first)] || rest == "" {
 			return nil, false

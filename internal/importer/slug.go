@@ -42,7 +42,7 @@ var filler = wordList(`a i my your tell describe explain walk give share talk di
 
 // little are words of a claim that tell nothing about it.
 var little = wordList(`how what why when where which who that i my me we they their them your you the a an of to in for with from and or
-	would will can could have has had is are was were be been do does did first it its this these those as not on about am by at into our us`)
+	would will can could have has had is are was were be been do does did first it its this these those as not on about am by at into our us if`)
 
 // idOf is an id of the telling words of a text, those that are not filler, or
 // otherwise where it has none.

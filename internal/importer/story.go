@@ -18,6 +18,9 @@ var (
 		`are you (?:excited|interested|passionate|leaving|looking)|where do you see yourself|career (?:goals?|plans?|path)|passion(?:ate)?\b|(?:company|team|workplace|our|healthy|strong|inclusive)(?:\W+\w+){0,2}\W+culture\b|our values\b|ideal (?:job|role|workplace|company|team)|work-life|salary)`)
 )
 
+// ofStory is what the first two claims of a story ask for already.
+var ofStory = regexp.MustCompile(`(?i)^(?:the |your )?(?:situation|context|background|task|role in it|actions?|steps)(?: (?:that )?you (?:took|were in|had))?$`)
+
 // isStory reports a question about something that happened.
 func isStory(question string) bool { return story.MatchString(question) }
 
@@ -50,6 +53,7 @@ func told(question string, claims []claim) []claim {
 		hint:      "Say what you did yourself, with \"I\" and a verb for each step.",
 		about:     "own actions", id: "own-actions", kind: rubric.Core, signal: rubric.OwnActions, units: 1.5,
 	}
+	claims = slices.DeleteFunc(slices.Clone(claims), func(c claim) bool { return c.kind == rubric.Core && ofStory.MatchString(c.about) })
 	out := append([]claim{happened, own}, claims...)
 	counted := false
 	for i := range out {

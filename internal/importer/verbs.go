@@ -75,6 +75,20 @@ func directive(clause string) (v verb, name, rest string, ok bool) {
 	return verb{}, "", clause, false
 }
 
+// ofGerund is the base form of a verb that ends in "ing", where it is known.
+func ofGerund(gerund string) (string, bool) {
+	stem, found := strings.CutSuffix(strings.ToLower(gerund), "ing")
+	if !found || len(stem) < 3 {
+		return "", false
+	}
+	for _, b := range []string{stem, stem + "e", stem[:len(stem)-1]} {
+		if _, known := verbs[b]; known || baseVerbs[b] {
+			return b, true
+		}
+	}
+	return "", false
+}
+
 // third is the third person of a verb phrase: "lay out" is "lays out".
 func third(phrase string) string {
 	first, rest, _ := strings.Cut(phrase, " ")
