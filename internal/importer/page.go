@@ -296,8 +296,7 @@ func unquoted(s string) string {
 func (r *reader) readHeadings() {
 	lines := r.loose
 	r.loose, r.page.Skipped = nil, nil
-	if !slices.ContainsFunc(lines[1:], func(l line) bool { return !l.mayAsk() && !questionOpening.MatchString(l.text) }) {
-		// Nothing but questions, below a title perhaps: none is another's guidance.
+	if nothingButQuestions(lines) {
 		for i, l := range lines {
 			if i > 0 || l.mayAsk() {
 				r.page.Entries = append(r.page.Entries, Entry{Line: l.number, Question: unquoted(l.text)})
@@ -320,6 +319,24 @@ func (r *reader) readHeadings() {
 		r.page.Entries = append(r.page.Entries, Entry{Line: lines[i].number, Question: unquoted(lines[i].text), Guidance: prose(lines[i+1 : end])})
 		i = end - 1
 	}
+}
+
+// nothingButQuestions reports a list of questions, below a title perhaps, none of
+// which is another's guidance: some follow each other at once, and none comes
+// again further down, as it would if they were a list of contents.
+func nothingButQuestions(lines []line) bool {
+	asked := make(map[string]bool)
+	together := false
+	for i, l := range lines {
+		switch {
+		case i > 0 && !l.mayAsk() && !questionOpening.MatchString(l.text), asked[l.text]:
+			return false
+		case i > 0 && l.mayAsk() && lines[i-1].mayAsk():
+			together = true
+		}
+		asked[l.text] = true
+	}
+	return together
 }
 
 func skippable(lines []line) []Skipped {

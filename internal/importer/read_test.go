@@ -115,6 +115,8 @@ func TestPartsOfAnEntry(t *testing.T) {
 			Line: 1, Question: "How do you bake?", Guidance: "Describe the dough.\nSay how long it rests.", SampleAnswer: "I weigh."}},
 		{"labelled parts", "Q1: How do you bake?\nWhy they ask: to see if you bake.\nDescribe the dough.\nA: I weigh.", importer.Entry{
 			Line: 1, Question: "How do you bake?", Guidance: "to see if you bake. Describe the dough.", SampleAnswer: "I weigh."}},
+		{"guidance that opens as a question may", "## How do you bake?\n\nDescribe the dough.\n\nExplain the oven.", importer.Entry{
+			Line: 1, Question: "How do you bake?", Guidance: "Describe the dough.\nExplain the oven."}},
 		{"two labels", "Q1: How do you bake?\nWhy they ask: to see if you bake.\nHow to answer: Describe the dough.\nA: I weigh.", importer.Entry{
 			Line: 1, Question: "How do you bake?", Guidance: "to see if you bake.\nDescribe the dough.", SampleAnswer: "I weigh."}},
 		{"a question that asks nothing", "Intro line that is long enough to be prose and to stand on its own.\n\nDescribe your oven.\n" + guidance + "\nAnswer Example: \"Hot.\"", importer.Entry{
