@@ -107,6 +107,13 @@ type Request struct {
 	Fallback bool
 	// Fresh grades again even where a grade is kept, and replaces it.
 	Fresh bool
+	// Decided, where set, hears of criteria before the grade is made, where the
+	// judge takes its time over them: in no order, one call at a time, and again
+	// when the judge comes to another view. Quotes are checked already. What is
+	// found in the cache, or graded for somebody else, is not told of. It must be
+	// quick, and may be called for as long as the grade is being made, by then
+	// perhaps for others.
+	Decided func(CriterionGrade)
 }
 
 // Result is a grade and how it came about.
@@ -207,7 +214,11 @@ func (s *Service) compute(ctx context.Context, req Request, chosen judge.Judge, 
 	judgement := &judge.Judgement{Findings: judge.NothingSaid(req.Question)} // of a blank answer no judge is asked
 	if !answer.Blank() {
 		var err error
-		judgement, err = chosen.Judge(ctx, judge.Task{Question: req.Question, Answer: req.Answer, Reading: reading})
+		task := judge.Task{Question: req.Question, Answer: req.Answer, Reading: reading}
+		if req.Decided != nil {
+			task.Decided = func(index int, f judge.Finding) { req.Decided(decided(req.Question, reading, index, f)) }
+		}
+		judgement, err = chosen.Judge(ctx, task)
 		if err != nil {
 			return nil, err
 		}

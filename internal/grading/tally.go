@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gradus-ai/gradus/internal/calibration"
+	"github.com/gradus-ai/gradus/internal/evidence"
 	"github.com/gradus-ai/gradus/internal/judge"
 	"github.com/gradus-ai/gradus/internal/rubric"
 )
@@ -159,22 +160,33 @@ func check(q *rubric.Question, findings []judge.Finding) error {
 func criteria(q *rubric.Question, findings []judge.Finding) []CriterionGrade {
 	out := make([]CriterionGrade, len(findings))
 	for i, f := range findings {
-		c := q.Criteria[i]
-		kind := c.Kind
-		if kind == "" {
-			kind = rubric.Core
-		}
-		out[i] = CriterionGrade{
-			ID:         c.ID,
-			Statement:  c.Statement,
-			Kind:       kind,
-			Weight:     math.Round(c.Weight*100) / 100,
-			Verdict:    f.Verdict,
-			Credit:     float64(f.Credit) / judge.FullCredit,
-			Evidence:   f.Evidence,
-			Comment:    f.Comment,
-			Confidence: math.Round(f.Confidence*100) / 100,
-		}
+		out[i] = criterionGrade(q.Criteria[i], f)
 	}
 	return out
+}
+
+func criterionGrade(c rubric.Criterion, f judge.Finding) CriterionGrade {
+	kind := c.Kind
+	if kind == "" {
+		kind = rubric.Core
+	}
+	return CriterionGrade{
+		ID:         c.ID,
+		Statement:  c.Statement,
+		Kind:       kind,
+		Weight:     math.Round(c.Weight*100) / 100,
+		Verdict:    f.Verdict,
+		Credit:     float64(f.Credit) / judge.FullCredit,
+		Evidence:   f.Evidence,
+		Comment:    f.Comment,
+		Confidence: math.Round(f.Confidence*100) / 100,
+	}
+}
+
+// decided is one finding as it is shown before the grade is made. Comments are
+// held against the answer and the rubric only then, so none is shown.
+func decided(q *rubric.Question, r *evidence.Reading, index int, f judge.Finding) CriterionGrade {
+	checked, _, _ := verify(r, []judge.Finding{f})
+	checked[0].Comment = ""
+	return criterionGrade(q.Criteria[index], checked[0])
 }

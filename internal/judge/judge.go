@@ -62,6 +62,11 @@ type Task struct {
 	// Reading is Answer read against ReferenceTexts(Question), from whoever has
 	// read it already; nil makes a judge read for itself.
 	Reading *evidence.Reading
+	// Decided, where set, hears of findings as soon as they are made, by the
+	// place of their criterion: in no order, one call at a time. A judge may come
+	// to another view of a criterion later, and tell of it again, and one that
+	// needs no time need not call it at all. It must be quick.
+	Decided func(index int, f Finding)
 }
 
 // severalCriteria is the number of criteria from which a rubric describes

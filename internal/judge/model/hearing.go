@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/gradus-ai/gradus/internal/evidence"
 	"github.com/gradus-ai/gradus/internal/judge"
@@ -38,6 +39,7 @@ type hearing struct {
 	opinions []opinion
 	second   []judge.Finding
 	doubts   []string
+	telling  sync.Mutex
 }
 
 // opinion is what is held of one criterion so far.
@@ -95,6 +97,7 @@ func (h *hearing) readAll(ctx context.Context, opening llm.Request) error {
 		} else {
 			h.opinions[i] = h.weigh(i, readings[i])
 		}
+		h.tell(i)
 	}
 	return nil
 }
@@ -111,8 +114,20 @@ func (h *hearing) readEach(ctx context.Context, openings []llm.Request) error {
 		default:
 			h.opinions[i] = h.weigh(i, readings[0])
 		}
+		h.tell(i)
 		return nil
 	})
+}
+
+// tell lets whoever waits know what is held of the criterion at index.
+func (h *hearing) tell(index int) {
+	if h.task.Decided == nil {
+		return
+	}
+	f, _ := h.finding(index)
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	h.task.Decided(index, f)
 }
 
 func failure(reason string) opinion {
@@ -283,41 +298,49 @@ func (h *hearing) lookAtQuotes(ctx context.Context, index int) (usable bool, err
 	return true, nil
 }
 
-// findings is what is held in the end. A verdict that earns points and is not
-// believed is neither trusted nor turned into zero.
+// findings is what is held in the end, with the doubts noted.
 func (h *hearing) findings() []judge.Finding {
 	out := make([]judge.Finding, len(h.opinions))
 	for i := range h.opinions {
-		o := &h.opinions[i]
-		f := judge.Finding{
-			CriterionID: h.task.Question.Criteria[i].ID,
-			Verdict:     o.verdict,
-			Credit:      o.verdict.Credit(),
-			Evidence:    o.quotes,
-			Comment:     o.compare,
-			Confidence:  float64(o.confidence) / 100,
+		var doubt string
+		if out[i], doubt = h.finding(i); doubt != "" {
+			h.doubt(doubt)
 		}
-		switch {
-		case o.failed != "":
-			h.doubt(o.failed)
-			f.Evidence, f.Comment, f.Confidence = nil, "", 0
-		case !o.believed():
-			if len(o.quotes) == 0 {
-				h.doubt(EvidenceNotFound)
-			} else {
-				h.doubt(EvidenceUnanchored)
-			}
-			f.Verdict, f.Credit, f.Evidence, f.Comment, f.Confidence = judge.CannotAssess, 0, nil, "", 0
-		case o.verdict == judge.Met:
-			f.Comment = "" // nothing is lacking
-		case o.verdict == judge.Contradicted && len(o.quotes) == 0:
-			f.Verdict = judge.Missed // that the answer says the opposite needs proof as well
-		case o.verdict == judge.Missed, o.verdict == judge.CannotAssess:
-			f.Evidence = nil
-		}
-		out[i] = f
 	}
 	return out
+}
+
+// finding is what is held of the criterion at index, and why a person should
+// look, if one should. A verdict that earns points and is not believed is
+// neither trusted nor turned into zero.
+func (h *hearing) finding(index int) (f judge.Finding, doubt string) {
+	o := &h.opinions[index]
+	f = judge.Finding{
+		CriterionID: h.task.Question.Criteria[index].ID,
+		Verdict:     o.verdict,
+		Credit:      o.verdict.Credit(),
+		Evidence:    o.quotes,
+		Comment:     o.compare,
+		Confidence:  float64(o.confidence) / 100,
+	}
+	switch {
+	case o.failed != "":
+		doubt = o.failed
+		f.Evidence, f.Comment, f.Confidence = nil, "", 0
+	case !o.believed():
+		doubt = EvidenceUnanchored
+		if len(o.quotes) == 0 {
+			doubt = EvidenceNotFound
+		}
+		f.Verdict, f.Credit, f.Evidence, f.Comment, f.Confidence = judge.CannotAssess, 0, nil, "", 0
+	case o.verdict == judge.Met:
+		f.Comment = "" // nothing is lacking
+	case o.verdict == judge.Contradicted && len(o.quotes) == 0:
+		f.Verdict = judge.Missed // that the answer says the opposite needs proof as well
+	case o.verdict == judge.Missed, o.verdict == judge.CannotAssess:
+		f.Evidence = nil
+	}
+	return f, doubt
 }
 
 func (h *hearing) doubt(reason string) {
