@@ -64,7 +64,7 @@ const onTopic = 0.25
 // question at all: isolated matches in an answer to something else are chance,
 // and a faint match in an answer that is to the point is probably none.
 func (q *compiled) places(s *scratch, out []credit) {
-	length := math.Log(1 + float64(s.tokens()))
+	length := math.Log(1 + float64(s.tokens(q, apart)))
 	sum, n := 0.0, 0.0
 	for i := range q.criteria {
 		c, m := &q.criteria[i], &s.matches[i]
@@ -108,5 +108,5 @@ func (q *compiled) brevity(s *scratch) float64 {
 		return 1
 	}
 	short := min(briefWords, 0.25*float64(q.sampleWords))
-	return min(max(0.5*float64(s.tokens())/short, 0.5), 1)
+	return min(max(0.5*float64(s.tokens(q, aside))/short, 0.5), 1)
 }

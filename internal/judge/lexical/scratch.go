@@ -202,11 +202,17 @@ func (s *scratch) explain(q *compiled, w *word, explained []float64) {
 	s.touched = s.touched[:0]
 }
 
-// tokens counts the words of the kept sentences.
-func (s *scratch) tokens() int {
-	n := 0
-	for i := range s.rows {
-		n += s.rows[i].tokens
+// tokens counts the words of the rows that share words of a weight of least or
+// more with some phrasing: thanks and filler make no answer longer.
+func (s *scratch) tokens(q *compiled, least float64) int {
+	n, phrasings := 0, len(q.phrasings)
+	for r := range s.rows {
+		for _, w := range s.explained[r*phrasings : (r+1)*phrasings] {
+			if w >= least {
+				n += s.rows[r].tokens
+				break
+			}
+		}
 	}
 	return n
 }

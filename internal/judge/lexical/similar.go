@@ -16,6 +16,8 @@ const (
 type spelling struct {
 	word  string
 	ascii bool
+	// known is true for a word of English, which is not a slip of another one.
+	known bool
 	// set has a bit for each bigram, hashed. The number of common bits, and the
 	// lesser number of repeats, bound the number of common bigrams from above.
 	set     uint64
@@ -34,6 +36,7 @@ func newSpelling(word string) spelling {
 		}
 	}
 	s.repeats = max(0, s.n-bits.OnesCount64(s.set))
+	_, s.known = frequencies().find(word)
 	return s
 }
 
@@ -44,7 +47,7 @@ func letters(a, b *spelling) float64 {
 	if !a.ascii || !b.ascii {
 		return 0
 	}
-	if a.word[0] == b.word[0] && len(a.word) >= typoLetters && len(b.word) >= typoLetters && oneEdit(a.word, b.word) {
+	if !(a.known && b.known) && a.word[0] == b.word[0] && len(a.word) >= typoLetters && len(b.word) >= typoLetters && oneEdit(a.word, b.word) {
 		return oneTypo
 	}
 	if compared(a.word, b.word) || compared(b.word, a.word) {
@@ -61,7 +64,7 @@ func letters(a, b *spelling) float64 {
 	switch {
 	case d >= 0.6 && prefix >= minLetters:
 		return min(samePrefix, d)
-	case d >= 0.7:
+	case d >= 0.7 && !(a.known && b.known):
 		return 0.8 * d
 	}
 	return 0

@@ -59,6 +59,9 @@ const (
 	// aside is the weight up to which a sentence that shares words with a phrasing
 	// is beside the point: an ordinary word weighs less, two of them more.
 	aside = 1.9
+	// apart is the weight below which a sentence has nothing to do with any
+	// phrasing: a function word or one of the question.
+	apart = 0.5
 	// deniedCost is what it costs to say the opposite of a part of a phrasing.
 	deniedCost = 0.4
 	// deniedShare is the share of a phrasing from which to say the opposite

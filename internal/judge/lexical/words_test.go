@@ -68,6 +68,18 @@ func TestTheSieveLosesNoLikeness(t *testing.T) {
 	})
 }
 
+func TestAWordOfEnglishIsNoSlipOfAnother(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]string{{"place", "plane"}, {"light", "night"}, {"depend", "independ"}, {"topic", "tropic"}} {
+		a, b := newSpelling(pair[0]), newSpelling(pair[1])
+		require.Zero(t, letters(&a, &b), pair)
+	}
+	slip, word := newSpelling("circut"), newSpelling("circuit")
+	require.InDelta(t, oneTypo, letters(&slip, &word), 0)
+	noun, verb := newSpelling("replic"), newSpelling("replica")
+	require.Positive(t, letters(&noun, &verb), "derived from each other")
+}
+
 func TestWhatANegationReaches(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ text, denied string }{
