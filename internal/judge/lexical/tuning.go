@@ -77,7 +77,7 @@ const (
 	// relatedFrom is from where a topic of the bank is the question's: the share
 	// of words that it knows times the mean match of criteria. Questions about
 	// anything else reach 0.03, seldom more.
-	relatedFrom = 0.07
+	relatedFrom = 0.05
 	// borrowedFrom is the match from which a criterion of the topic lends its
 	// phrases, if it is the best one for this criterion, or nearly
 	// (borrowedShare), or fits no other better.
@@ -88,10 +88,10 @@ const (
 const (
 	// zeroSigma and fullSigma are credit 0 and 1 in standard deviations above
 	// what is matched by chance, for a question with a sample answer.
-	zeroSigma, fullSigma = 1.4, 3.5
+	zeroSigma, fullSigma = 1, 4
 	// liftShare of the mean over all criteria, above liftFrom, is added to each,
 	// at most liftMost either way: an answer to the point is believed sooner.
-	liftShare, liftFrom, liftMost = 1.3, 2, 1
+	liftShare, liftFrom, liftMost = 1.3, 2, 0.6
 	// priorZero and priorFull are the matches of credit 0 and 1 for a question
 	// without a sample answer; chanceShare of what is matched by chance, and
 	// givenMatch of what the question itself matches, are a lower bound.
