@@ -1,8 +1,16 @@
 package lexical
 
 // The constants of the method, in one place because they were set together, on
-// human-scored answers to some 150 questions and on the probes of a question
-// set; each lies on a plateau. A change of any needs a new algorithmVersion.
+// human-scored answers to some 120 questions and on the probes of a question
+// set, by hand and on a coarse grid; each lies on a plateau. A change of any
+// needs a new algorithmVersion.
+//
+// What did not pay, on folds of questions that had not been seen: a logistic
+// regression on forty features of a match in place of the blend (macro F1 .73
+// on school science and on electricity, .74 and .77 by the blend), word
+// vectors, relations of WordNet beyond synonyms and derived words (no gain of
+// more than .003 in the area under the curve), less weight for what a reference
+// has in brackets, and a criterion for each sentence of a reference.
 
 // How words weigh.
 const (
@@ -75,8 +83,9 @@ const (
 	// is about.
 	fewestBare = 3
 	// relatedFrom is from where a topic of the bank is the question's: the share
-	// of words that it knows times the mean match of criteria. Questions about
-	// anything else reach 0.03, seldom more.
+	// of words that it knows times the mean match of criteria. Of 24 questions
+	// with criteria in other words than the bank's, 19 found their topic and one
+	// a wrong one; questions about anything else seldom reach it.
 	relatedFrom = 0.05
 	// borrowedFrom is the match from which a criterion of the topic lends its
 	// phrases, if it is the best one for this criterion, or nearly
@@ -87,7 +96,9 @@ const (
 // Where credit begins and ends.
 const (
 	// zeroSigma and fullSigma are credit 0 and 1 in standard deviations above
-	// what is matched by chance, for a question with a sample answer.
+	// what is matched by chance, for a question with a sample answer. They and
+	// the lift were chosen on forty answers to six questions, among those with
+	// which all probes pass.
 	zeroSigma, fullSigma = 1, 4
 	// liftShare of the mean over all criteria, above liftFrom, is added to each,
 	// at most liftMost either way: an answer to the point is believed sooner.
