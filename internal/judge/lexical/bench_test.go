@@ -57,3 +57,12 @@ func BenchmarkCompileInline(b *testing.B) {
 		compile(q)
 	}
 }
+
+func BenchmarkCompileBorrowing(b *testing.B) {
+	q := releaseQuestion(b)
+	compile(q)
+	b.ReportAllocs()
+	for b.Loop() {
+		compile(q)
+	}
+}

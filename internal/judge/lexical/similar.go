@@ -47,7 +47,8 @@ func letters(a, b *spelling) float64 {
 	if !a.ascii || !b.ascii {
 		return 0
 	}
-	if !(a.known && b.known) && a.word[0] == b.word[0] && len(a.word) >= typoLetters && len(b.word) >= typoLetters && oneEdit(a.word, b.word) {
+	words := a.known && b.known // of which only derived forms are alike
+	if !words && a.word[0] == b.word[0] && len(a.word) >= typoLetters && len(b.word) >= typoLetters && oneEdit(a.word, b.word) {
 		return oneTypo
 	}
 	if compared(a.word, b.word) || compared(b.word, a.word) {
@@ -64,7 +65,7 @@ func letters(a, b *spelling) float64 {
 	switch {
 	case d >= 0.6 && prefix >= minLetters:
 		return min(samePrefix, d)
-	case d >= 0.7 && !(a.known && b.known):
+	case d >= 0.7 && !words:
 		return 0.8 * d
 	}
 	return 0
