@@ -36,6 +36,10 @@ type Request struct {
 	SchemaName string
 	// MaxTokens bounds the reply; 0 leaves it to the endpoint.
 	MaxTokens int
+	// Watch, where set, hears of the reply's text as it grows: all of it each
+	// time, one call at a time. Another attempt begins anew. An endpoint that
+	// does not stream is not watched. It changes nothing of the reply.
+	Watch func(text string) `json:"-"`
 }
 
 // Usage counts tokens as the endpoint reported them.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gradus-ai/gradus/internal/evidence"
@@ -39,7 +40,9 @@ type hearing struct {
 	opinions []opinion
 	second   []judge.Finding
 	doubts   []string
-	telling  sync.Mutex
+
+	telling sync.Mutex
+	said    map[int]judge.Finding
 }
 
 // opinion is what is held of one criterion so far.
@@ -87,6 +90,7 @@ func (h *hearing) distrustWorn() {
 
 // readAll asks for all criteria in one call.
 func (h *hearing) readAll(ctx context.Context, opening llm.Request) error {
+	opening.Watch = h.watch()
 	readings, reason, err := h.judge.ask(ctx, h.ledger, opening, len(h.opinions), h.task.Answer)
 	if err != nil {
 		return err
@@ -121,13 +125,49 @@ func (h *hearing) readEach(ctx context.Context, openings []llm.Request) error {
 
 // tell lets whoever waits know what is held of the criterion at index.
 func (h *hearing) tell(index int) {
-	if h.task.Decided == nil {
-		return
+	if h.task.Decided != nil {
+		h.say(index, &h.opinions[index])
 	}
-	f, _ := h.finding(index)
+}
+
+// say tells of an opinion unless that is known already.
+func (h *hearing) say(index int, o *opinion) {
+	f, _ := h.finding(index, o)
 	h.telling.Lock()
 	defer h.telling.Unlock()
+	if before, said := h.said[index]; said && before.Verdict == f.Verdict && slices.Equal(before.Evidence, f.Evidence) {
+		return
+	}
+	if h.said == nil {
+		h.said = make(map[int]judge.Finding)
+	}
+	h.said[index] = f
 	h.task.Decided(index, f)
+}
+
+// watch reads a reply about all criteria while it is written, and tells of each
+// as soon as its part is whole. What counts is the reply as a whole, later.
+func (h *hearing) watch() func(text string) {
+	if h.task.Decided == nil {
+		return nil
+	}
+	told, seen := 0, 0
+	return func(text string) {
+		if len(text) < seen {
+			told, seen = 0, 0 // another attempt
+		}
+		ended := strings.Contains(text[seen:], "}")
+		seen = len(text)
+		if !ended {
+			return
+		}
+		written := begun(text, len(h.opinions))
+		for _, part := range written[min(told, len(written)):] {
+			o := h.weigh(part.index, part.reading)
+			h.say(part.index, &o)
+		}
+		told = len(written)
+	}
 }
 
 func failure(reason string) opinion {
@@ -271,6 +311,7 @@ func (h *hearing) lookAtCriterion(ctx context.Context, index int) (usable bool, 
 		after.quotes, after.anchored = before.quotes, true
 	}
 	h.opinions[index] = after
+	h.tell(index)
 	return true, nil
 }
 
@@ -295,6 +336,7 @@ func (h *hearing) lookAtQuotes(ctx context.Context, index int) (usable bool, err
 		o.verdict, o.compare = judge.Partial, r.compare
 	}
 	o.confidence = min(o.confidence, r.confidence)
+	h.tell(index)
 	return true, nil
 }
 
@@ -303,18 +345,17 @@ func (h *hearing) findings() []judge.Finding {
 	out := make([]judge.Finding, len(h.opinions))
 	for i := range h.opinions {
 		var doubt string
-		if out[i], doubt = h.finding(i); doubt != "" {
+		if out[i], doubt = h.finding(i, &h.opinions[i]); doubt != "" {
 			h.doubt(doubt)
 		}
 	}
 	return out
 }
 
-// finding is what is held of the criterion at index, and why a person should
-// look, if one should. A verdict that earns points and is not believed is
-// neither trusted nor turned into zero.
-func (h *hearing) finding(index int) (f judge.Finding, doubt string) {
-	o := &h.opinions[index]
+// finding is what an opinion of the criterion at index comes to, and why a
+// person should look, if one should. A verdict that earns points and is not
+// believed is neither trusted nor turned into zero.
+func (h *hearing) finding(index int, o *opinion) (f judge.Finding, doubt string) {
 	f = judge.Finding{
 		CriterionID: h.task.Question.Criteria[index].ID,
 		Verdict:     o.verdict,

@@ -79,6 +79,53 @@ func read(text string, n int, answer string) ([]reading, error) {
 	return readings, err
 }
 
+// part is a reading out of a reply that is still being written.
+type part struct {
+	index int
+	reading
+}
+
+// begun lists the readings that stand whole in the beginning of a reply about n
+// criteria. They are to be shown and not to be counted: the reply may yet turn
+// out not to be one.
+func begun(text string, n int) []part {
+	if at := strings.LastIndex(text, "</think>"); at >= 0 {
+		text = text[at:]
+	} else if strings.Contains(text, "<think>") {
+		return nil
+	}
+	from := strings.IndexByte(text, '{')
+	if from < 0 {
+		return nil
+	}
+	in := jsontext.NewDecoder(strings.NewReader(text[from:]))
+	for _, want := range []string{"{", "criteria", "["} {
+		if token, err := in.ReadToken(); err != nil || token.String() != want {
+			return nil
+		}
+	}
+	var out []part
+	for {
+		value, err := in.ReadValue()
+		if err != nil {
+			return out
+		}
+		var entry wireEntry
+		if json.Unmarshal(value, &entry, json.RejectUnknownMembers(true)) != nil || entry.ID == nil {
+			return out
+		}
+		index := indexOf(*entry.ID, n)
+		if index < 0 || slices.ContainsFunc(out, func(p part) bool { return p.index == index }) {
+			return out
+		}
+		r, err := entry.reading(*entry.ID)
+		if err != nil {
+			return out
+		}
+		out = append(out, part{index, r})
+	}
+}
+
 // search finds the one object in text that is a reply.
 func search(text string, n int) (string, []reading, error) {
 	objects, err := objectsIn(text)

@@ -32,6 +32,8 @@ type Request struct {
 	SchemaName string
 	Schema     json.RawMessage
 	Strict     bool
+	// Stream is true where the reply was to come in pieces.
+	Stream bool
 
 	params map[string]json.RawMessage
 }
@@ -89,10 +91,8 @@ func parseRequest(r *http.Request, body []byte) (Request, error) {
 		return request, errors.New("no model is named")
 	case len(known.Messages) == 0:
 		return request, errors.New("no messages")
-	case known.Stream:
-		return request, errors.New("streaming is not played")
 	}
-	request.Model, request.Messages = known.Model, known.Messages
+	request.Model, request.Messages, request.Stream = known.Model, known.Messages, known.Stream
 	if f := known.Format; f != nil {
 		request.Format = f.Type
 		request.SchemaName, request.Schema, request.Strict = f.Schema.Name, f.Schema.Schema, f.Schema.Strict

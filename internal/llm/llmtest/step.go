@@ -53,7 +53,13 @@ type answer struct {
 type usage struct{ prompt, cached, completion int }
 
 func completion(a answer) Step {
-	return Step{answer: &a, serve: func(c *call) { writeJSON(c.w, http.StatusOK, a.wire(c.request)) }}
+	return Step{answer: &a, serve: func(c *call) {
+		if c.request.Stream {
+			a.stream(c, nil)
+			return
+		}
+		writeJSON(c.w, http.StatusOK, a.wire(c.request))
+	}}
 }
 
 func (a answer) wire(r Request) any {
@@ -125,6 +131,21 @@ func (s Step) changed(change func(*answer)) Step {
 func (s Step) Times(n int) Step {
 	s.times = n
 	return s
+}
+
+// Pieces answers with a message that comes in pieces where the request asks for
+// a stream: each but the first when something is received from next, which may
+// be nil.
+func Pieces(next <-chan struct{}, pieces ...string) Step {
+	whole := strings.Join(pieces, "")
+	a := answer{content: &whole, finish: "stop", usage: usage{prompt: 100, completion: 20}}
+	return Step{serve: func(c *call) {
+		if c.request.Stream {
+			a.stream(c, next, pieces...)
+			return
+		}
+		writeJSON(c.w, http.StatusOK, a.wire(c.request))
+	}}
 }
 
 // Status answers with an error of that status; retryAfter is sent as the

@@ -54,6 +54,7 @@ const (
 	aboutSampling = "temperature"
 	aboutEffort   = "reasoning_effort"
 	aboutSystem   = "system_role"
+	aboutStream   = "stream"
 	// guessed is a step that no one named: the 400 said nothing of use and the
 	// endpoint has never answered a request with a schema. It is kept only if
 	// it helps.
@@ -66,7 +67,11 @@ func (c *Client) adapt(sent shape, req llm.Request, r *refusal) (next shape, les
 	next = sent
 	reasoning := reasons(c.model)
 	formatted := req.Schema != nil && sent.format != plainText
+	streamed := req.Watch != nil && !sent.noStream
 	switch {
+	case streamed && r.names("stream"):
+		next.noStream = true
+		return next, aboutStream
 	case req.MaxTokens > 0 && !sent.noLimit && r.names("max_tokens", "max_completion_tokens"):
 		// The name the table gives comes first; then the other, unless
 		// go-openai would not let it out; then none.
@@ -89,6 +94,9 @@ func (c *Client) adapt(sent shape, req llm.Request, r *refusal) (next shape, les
 		r.names("roles must alternate")):
 		next.noSystem = true
 		return next, aboutSystem
+	case streamed && r.nameless() && !c.learned.isProven():
+		next.noStream = true
+		return next, guessed
 	case formatted && r.nameless() && !c.learned.isProven():
 		next.format++
 		return next, guessed

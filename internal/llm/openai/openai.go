@@ -9,7 +9,9 @@
 //     error text, and a 200 without an answer is a failure too;
 //   - a reply is bounded after inflation, redirects are never followed, and
 //     every attempt has an end;
-//   - what a model or a server does not take (a JSON Schema, a temperature, a
+//   - a reply that somebody watches comes in pieces, with the same bounds, and
+//     counts only once it is whole;
+//   - what a model or a server does not take (a JSON Schema, a stream, a temperature, a
 //     reasoning effort, the name of the token limit, a system role) is learned
 //     from its own 400s and remembered.
 //
@@ -43,6 +45,7 @@ const (
 	defaultReplyLimit  = 4 << 20
 	defaultDial        = 5 * time.Second
 	defaultAttempt     = 100 * time.Second
+	defaultIdle        = 30 * time.Second
 	listTimeout        = 15 * time.Second
 )
 
@@ -72,6 +75,9 @@ type Config struct {
 	// AttemptTimeout bounds one attempt as a whole: what takes longer is the
 	// endpoint's fault and no longer the caller's patience. Default 100 s.
 	AttemptTimeout time.Duration
+	// IdleTimeout is how long a reply that comes in pieces may stop once it has
+	// begun. What only keeps the connection open is no piece. Default 30 s.
+	IdleTimeout time.Duration
 
 	// Proxy chooses the proxy for https endpoints. Default: as HTTPS_PROXY and
 	// NO_PROXY say. Plain http endpoints are local and never go to a proxy.
@@ -95,6 +101,7 @@ type Client struct {
 	cfg     Config
 	api     *api.Client
 	files   *api.Client // for the content of files
+	streams *api.Client // for replies in pieces
 	model   string
 	learned *learned
 }
@@ -124,6 +131,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.AttemptTimeout <= 0 {
 		cfg.AttemptTimeout = defaultAttempt
 	}
+	if cfg.IdleTimeout <= 0 {
+		cfg.IdleTimeout = defaultIdle
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -137,13 +147,17 @@ func New(cfg Config) (*Client, error) {
 	client := &Client{cfg: cfg, api: api.NewClientWithConfig(below)}
 	below.HTTPClient = fileWire{w}
 	client.files = api.NewClientWithConfig(below)
+	below.HTTPClient = streamWire{w}
+	client.streams = api.NewClientWithConfig(below)
 	return client.For(cfg.Model), nil
 }
 
 // For is a client for another model at the same endpoint, over the same
 // connections.
 func (c *Client) For(model string) *Client {
-	return &Client{cfg: c.cfg, api: c.api, files: c.files, model: model, learned: &learned{}}
+	sibling := *c
+	sibling.model, sibling.learned = model, &learned{}
+	return &sibling
 }
 
 // goOpenAI configures the client underneath, with its wire.
@@ -247,7 +261,13 @@ func (c *Client) check(req llm.Request) error {
 func (c *Client) ask(caller context.Context, req llm.Request, s shape) (*llm.Reply, *refusal, error) {
 	ctx, cancel := context.WithTimeoutCause(caller, c.cfg.AttemptTimeout, llm.ErrTimeout)
 	defer cancel()
-	resp, err := c.api.CreateChatCompletion(ctx, build(c.model, req, s))
+	var resp api.ChatCompletionResponse
+	var err error
+	if req.Watch != nil && !s.noStream {
+		resp, err = c.stream(ctx, build(c.model, req, s), req.Watch)
+	} else {
+		resp, err = c.api.CreateChatCompletion(ctx, build(c.model, req, s))
+	}
 	if err != nil {
 		var refused *refusal
 		if !errors.As(err, &refused) {

@@ -77,7 +77,7 @@ func TestLessonsMergeInAnyOrder(t *testing.T) {
 	t.Parallel()
 	draw := rapid.Custom(func(t *rapid.T) shape {
 		b := func(name string) bool { return rapid.Bool().Draw(t, name) }
-		return shape{format(rapid.IntRange(0, 2).Draw(t, "format")), b("system"), b("sampling"), b("effort"), b("other"), b("none")}
+		return shape{format(rapid.IntRange(0, 2).Draw(t, "format")), b("system"), b("sampling"), b("effort"), b("other"), b("none"), b("stream")}
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		a, b, c := draw.Draw(t, "a"), draw.Draw(t, "b"), draw.Draw(t, "c")

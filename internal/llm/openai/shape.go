@@ -32,6 +32,7 @@ type shape struct {
 	noEffort   bool // no reasoning effort
 	otherLimit bool // the token limit under its other name
 	noLimit    bool // no token limit
+	noStream   bool // replies come in one piece
 }
 
 func (s shape) merge(o shape) shape {
@@ -42,6 +43,7 @@ func (s shape) merge(o shape) shape {
 		noEffort:   s.noEffort || o.noEffort,
 		otherLimit: s.otherLimit || o.otherLimit,
 		noLimit:    s.noLimit || o.noLimit,
+		noStream:   s.noStream || o.noStream,
 	}
 }
 

@@ -31,6 +31,16 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	body, err := w.whole(resp)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+// whole reads and closes a reply that is one JSON value, and no error.
+func (w *wire) whole(resp *http.Response) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := readAll(resp, w.limit)
 	if err != nil {
@@ -43,8 +53,7 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 	if r := errorInReply(resp, body, w.now()); r != nil {
 		return nil, r
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, nil
+	return body, nil
 }
 
 // send is Do for replies that are not looked at: the caller closes the body.
