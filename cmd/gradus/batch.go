@@ -127,7 +127,7 @@ type grader interface {
 	// returns an error it may still return how far it has come.
 	grade(ctx context.Context, todo []answered, each func(*rows.Result) error, talk *talk) (*standing, error)
 	// done is told that all results are where they belong.
-	done()
+	done(ctx context.Context)
 	close()
 }
 
@@ -206,7 +206,7 @@ func (f *batchFlags) work(ctx context.Context, tty *terminal, by grader, todo []
 		err = failed
 	}
 	if err == nil {
-		by.done()
+		by.done(context.WithoutCancel(ctx))
 	}
 	err = f.explain(tty, err)
 	if err != nil && !errors.As(err, new(*exitError)) {

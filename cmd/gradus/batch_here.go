@@ -27,7 +27,7 @@ func newHere(a *app.App, options batch.Options) *here {
 
 func (h *here) close() { h.app.Close() }
 
-func (h *here) done() {}
+func (h *here) done(context.Context) {}
 
 func (h *here) differs(row *keptRow, answer *answered) (string, error) {
 	name, _, prompt, err := h.app.Service().Versions(grading.Auto)

@@ -85,7 +85,19 @@ func (p *provider) estimate(ctx context.Context, todo []answered) (*api.BatchEst
 	return e, err
 }
 
-func (p *provider) done() { p.note.forget() }
+// done forgets what was sent once all results are in the file, there as here: the
+// provider would keep the files, which have the answers in them.
+func (p *provider) done(ctx context.Context) {
+	for _, b := range p.note.Batches {
+		if b.ID == "" {
+			continue
+		}
+		if err := p.endpoint.DeleteBatchFiles(ctx, b.ID); err != nil {
+			fmt.Fprintf(p.tty.err, "the files of batch %s stay at the provider: %v\n", b.ID, err)
+		}
+	}
+	p.note.forget()
+}
 
 func (p *provider) grade(ctx context.Context, todo []answered, each func(*rows.Result) error, talk *talk) (*standing, error) {
 	if err := p.recall(ctx, todo); err != nil {
@@ -292,6 +304,9 @@ func (p *provider) submit(ctx context.Context, next *sentBatch, requests []llm.R
 			}
 		}
 		if err != nil {
+			if !llm.Retryable(err) && ctx.Err() == nil {
+				p.note.drop(next) // it was refused, so there is none
+			}
 			return fmt.Errorf("the provider took no batch: %w", err)
 		}
 		next.ID = id

@@ -48,6 +48,7 @@ func TestProviderBatchCostsHalfAndAsksNothingLive(t *testing.T) {
 	}
 	require.InDelta(t, 300e-6, cost, 1e-9)
 	require.NoFileExists(t, b.note())
+	require.Zero(t, batches.Files(), "nothing of the answers stays there")
 }
 
 func TestProviderBatchIsCollectedByALaterRun(t *testing.T) {
@@ -105,30 +106,43 @@ func TestProviderBatchLeavesWhatFollowsToTheJudge(t *testing.T) {
 // The reply that says which batch was made is lost: it is found by its tag.
 func TestProviderBatchIsNotMadeTwice(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name string
-		lost llmtest.Step
-		runs int
-	}{
-		{"when the reply is lost", llmtest.Reset(), 1},
-		{"when the provider fails after making it", llmtest.Status(503, ""), 1},
-		{"when the command ends before it hears", llmtest.Failure(404, "not_found", "no"), 2},
+	for name, lost := range map[string]llmtest.Step{
+		"when the connection breaks":               llmtest.Reset(),
+		"when the provider fails after making it":  llmtest.Status(503, ""),
+		"when the command ends before it hears it": llmtest.Hang(),
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			model := llmtest.New(t)
 			batches := model.TakeBatches(answersAll)
-			batches.LoseReply(c.lost)
+			batches.LoseReply(lost)
 			batches.End("completed")
 			b := sendBench(t, model, 3, 3)
-			for range c.runs - 1 {
-				require.Equal(t, exitFailure, b.run(t.Context()), b.said)
+			if strings.Contains(name, "command") {
+				ctx, interrupt := context.WithCancel(t.Context())
+				go func() {
+					batches.Made()
+					interrupt()
+				}()
+				require.Equal(t, exitInterrupted, b.run(ctx), b.said)
 			}
 			require.Equal(t, exitOK, b.run(t.Context()), b.said)
 			b.complete()
 			require.Len(t, batches.Lines(), 1)
 		})
 	}
+}
+
+func TestProviderBatchThatIsNotTakenIsForgotten(t *testing.T) {
+	t.Parallel()
+	model := llmtest.New(t)
+	batches := model.TakeBatches(answersAll)
+	batches.LoseReply(llmtest.Failure(403, "billing_not_active", "no"))
+	b := sendBench(t, model, 3, 3)
+	require.Equal(t, exitFailure, b.run(t.Context()))
+	require.Contains(t, b.said, "the provider took no batch")
+	require.Contains(t, b.said, "billing_not_active")
+	require.NoFileExists(t, b.note())
 }
 
 func TestProviderBatchThatIsRefusedIsSentAgain(t *testing.T) {

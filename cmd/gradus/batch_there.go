@@ -279,7 +279,7 @@ func (t *there) leave(ctx context.Context, n *note, err error) error {
 }
 
 // done forgets a batch whose results are all in the file.
-func (t *there) done() {
+func (t *there) done(context.Context) {
 	if t.note != "" {
 		_ = os.Remove(t.note) // there may be none; one that stays is followed once more
 	}

@@ -23,8 +23,10 @@ type Batches struct {
 	status string
 	files  map[string][]byte
 	made   []*madeBatch
-	looked int
+	gone   int  // files
 	fault  Step // what making a batch comes to besides; zero for nothing
+
+	begun, looked int // batches made and looks at them; under server.mu
 }
 
 type madeBatch struct {
@@ -42,6 +44,8 @@ type madeBatch struct {
 		Completed int `json:"completed"`
 		Failed    int `json:"failed"`
 	} `json:"request_counts"`
+
+	lines []batchLine
 }
 
 // TakeBatches makes the server take batches. answer is what becomes of each
@@ -62,6 +66,15 @@ func (b *Batches) End(status string) {
 	b.status = status
 }
 
+// Made blocks until a batch was made.
+func (b *Batches) Made() {
+	b.server.mu.Lock()
+	defer b.server.mu.Unlock()
+	for b.begun == 0 {
+		b.server.arrival.Wait()
+	}
+}
+
 // LoseReply answers the next making of a batch by a step, though the batch is
 // made.
 func (b *Batches) LoseReply(step Step) {
@@ -77,7 +90,7 @@ func (b *Batches) Lines() [][]Request {
 	var out [][]Request
 	for _, made := range b.made {
 		var requests []Request
-		for _, line := range b.lines(made) {
+		for _, line := range made.lines {
 			requests = append(requests, line.Request)
 		}
 		out = append(out, requests)
@@ -110,11 +123,29 @@ func (b *Batches) serve(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list, "has_more": false})
 	case r.Method == http.MethodGet && parts[0] == "batches" && len(parts) == 2:
 		b.look(w, parts[1])
+	case r.Method == http.MethodDelete && parts[0] == "files" && len(parts) == 2 && b.files[parts[1]] != nil:
+		b.gone++
+		delete(b.files, parts[1])
+		writeJSON(w, http.StatusOK, map[string]any{"id": parts[1], "object": "file", "deleted": true})
 	case r.Method == http.MethodGet && parts[0] == "files" && len(parts) == 3 && parts[2] == "content" && b.files[parts[1]] != nil:
 		_, _ = w.Write(b.files[parts[1]])
 	default:
 		writeError(w, http.StatusNotFound, apiError{Message: "no such thing", Code: "not_found"})
 	}
+}
+
+// keep keeps a file and returns its id.
+func (b *Batches) keep(text []byte) string {
+	id := fmt.Sprintf("file-%d", len(b.files)+b.gone+1)
+	b.files[id] = text
+	return id
+}
+
+// Files is how many files there are.
+func (b *Batches) Files() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.files)
 }
 
 func (b *Batches) upload(w http.ResponseWriter, r *http.Request) {
@@ -128,8 +159,7 @@ func (b *Batches) upload(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client left
 	}
-	id := fmt.Sprintf("file-%d", len(b.files)+1)
-	b.files[id] = text
+	id := b.keep(text)
 	writeJSON(w, http.StatusOK, map[string]any{"id": id, "object": "file", "bytes": len(text), "purpose": "batch"})
 }
 
@@ -140,11 +170,18 @@ func (b *Batches) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	made.Status = "validating"
-	made.Counts.Total = len(b.lines(made))
+	made.lines = b.lines(made)
+	made.Counts.Total = len(made.lines)
 	b.made = append(b.made, made)
+	b.server.mu.Lock()
+	b.begun++
+	b.server.arrival.Broadcast()
+	b.server.mu.Unlock()
 	if step := b.fault; step.serve != nil {
 		b.fault = Step{}
+		b.mu.Unlock() // it may take its time
 		step.serve(&call{w: w, r: r, closed: b.server.closed})
+		b.mu.Lock()
 		return
 	}
 	writeJSON(w, http.StatusOK, made)
@@ -178,7 +215,7 @@ func (b *Batches) finish(made *madeBatch) {
 		return
 	}
 	var output, failures bytes.Buffer
-	for _, line := range b.lines(made) {
+	for _, line := range made.lines {
 		step := b.answer(line.Request)
 		if step.serve == nil {
 			made.Counts.Failed++
@@ -203,8 +240,7 @@ func (b *Batches) finish(made *madeBatch) {
 		id   **string
 	}{{&output, &made.Output}, {&failures, &made.Failures}} {
 		if file.text.Len() > 0 {
-			id := fmt.Sprintf("file-%d", len(b.files)+1)
-			b.files[id] = file.text.Bytes()
+			id := b.keep(file.text.Bytes())
 			*file.id = &id
 		}
 	}

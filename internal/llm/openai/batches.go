@@ -42,7 +42,8 @@ type BatchState struct {
 	// Codes say why a batch failed.
 	Codes []string
 
-	files []string
+	input string
+	files []string // of replies
 }
 
 // Over reports whether nothing more will come.
@@ -142,7 +143,7 @@ func (c *Client) Batch(ctx context.Context, id string) (*BatchState, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("look at batch %s: %w", id, err)
 	}
-	s := &BatchState{Status: b.Status, Total: b.RequestCounts.Total, Answered: b.RequestCounts.Completed}
+	s := &BatchState{input: b.InputFileID, Status: b.Status, Total: b.RequestCounts.Total, Answered: b.RequestCounts.Completed}
 	if b.Errors != nil {
 		for _, fault := range b.Errors.Data {
 			s.Codes = append(s.Codes, fault.Code)
@@ -182,6 +183,21 @@ func (c *Client) BatchReplies(ctx context.Context, s *BatchState, each func(dige
 		}
 	}
 	return without, nil
+}
+
+// DeleteBatchFiles has the provider delete the requests and the replies of a
+// batch.
+func (c *Client) DeleteBatchFiles(ctx context.Context, id string) error {
+	s, err := c.Batch(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, file := range append(s.files, s.input) {
+		if err := c.transfer(ctx, func(ctx context.Context) error { return c.api.DeleteFile(ctx, file) }); err != nil {
+			return fmt.Errorf("delete file %s: %w", file, err)
+		}
+	}
+	return nil
 }
 
 // readLine reads one line of a file of replies.
