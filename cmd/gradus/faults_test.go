@@ -43,7 +43,7 @@ var proofs = []struct {
 	{fault: "quota spent, or key revoked", tests: []string{"TestABatchWaitsForAKeyThatWorks", "TestABatchIsPausedAndGoesOn"}},
 	{fault: "500s, hangs, cut and strange replies", tests: []string{"TestEveryFaultOfTheModel", "TestAModelThatHangsUsesUpNoTries", "TestLedger"}},
 	{fault: "every provider is down", tests: []string{"TestBothProvidersDownForTenMinutes", "TestAnOutageFailsNothing"}},
-	{fault: "a provider leaves a batch of its own unanswered", tests: []string{"TestWhatAProviderLeavesIsAskedAtOnce", "TestNoBatchIsHandedOutTwice"}},
+	{fault: "a provider leaves a batch of its own unanswered", tests: []string{"TestProviderBatchThatExpiresIsFinishedLive", "TestProviderBatchIsNotMadeTwice"}},
 	{fault: "a client goes in the middle", tests: []string{"TestAClientThatGoesInTheMiddleLeavesNothing", "TestWhoeverLeavesLeavesNothingBehind"}},
 	{fault: "a batch is submitted again", tests: []string{"TestFiftySubmissionsWithOneKeyMakeOneBatch", "TestLedger"}},
 	{fault: "an idempotency key comes with another body, or of another tenant", tests: []string{"TestSubmissionsWithAKeyAreAcceptedOnce", "TestNothingOfOneTenantShowsToAnother"}},

@@ -220,7 +220,7 @@ func TestEveryDraftIsAValidSet(t *testing.T) {
 			return importer.Entry{Question: text.Draw(t, "question"), Guidance: text.Draw(t, "guidance"), SampleAnswer: text.Draw(t, "first") + "\n" + text.Draw(t, "second")}
 		}), 1, 3).Draw(t, "entries")
 		title := text.Draw(t, "title")
-		title = title[:min(len(title), 100)]
+		title = strings.ToValidUTF8(title[:min(len(title), 100)], "")
 		file := compose(t, &importer.Page{Entries: entries, Title: title}, importer.Options{Source: text.Draw(t, "source")}).File()
 		set, err := rubric.Parse("draft", file.YAML)
 		require.NoError(t, err, string(file.YAML))

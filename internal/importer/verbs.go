@@ -3,6 +3,7 @@ package importer
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // form says what a verb of guidance asks for, and so how a claim about it reads.
@@ -121,20 +122,19 @@ func hasSuffix(s string, suffixes ...string) bool {
 
 // upper is s with its first letter in upper case.
 func upper(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	_, first := utf8.DecodeRuneInString(s)
+	return strings.ToUpper(s[:first]) + s[first:]
 }
 
 // lower is s with its first letter in lower case, unless it opens with a name
 // or an abbreviation.
 func lower(s string) string {
 	first, _, _ := strings.Cut(s, " ")
-	if len(first) > 1 && strings.ToLower(first[1:]) != first[1:] || first == "I" || strings.HasPrefix(first, "I'") || strings.HasPrefix(first, "I’") {
+	_, size := utf8.DecodeRuneInString(s)
+	if len(first) > size && strings.ToLower(first[size:]) != first[size:] || first == "I" || strings.HasPrefix(first, "I'") || strings.HasPrefix(first, "I’") {
 		return s
 	}
-	return strings.ToLower(s[:min(1, len(s))]) + s[min(1, len(s)):]
+	return strings.ToLower(s[:size]) + s[size:]
 }
 
 // irregular are past forms that do not end in "ed", by their base form.
