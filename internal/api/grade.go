@@ -41,6 +41,15 @@ const (
 	CannotAssess Verdict = "cannot_assess"
 )
 
+// Names of the events of a grade that is asked for as text/event-stream: a
+// CriterionGrade each time one is decided, then the Grade, or the Problem that
+// kept it from being made. EventPing comes in between.
+const (
+	EventCriterion = "criterion"
+	EventGrade     = "grade"
+	EventProblem   = "problem"
+)
+
 // Grade is the result of grading one answer.
 type Grade struct {
 	// ID is "gr_" and a content address; nil for a grade that is not kept

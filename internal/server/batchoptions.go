@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -166,7 +167,19 @@ func resultFormat(query url.Values, accept string) (rows.Format, error) {
 	case query.Has("format"):
 		return "", invalid(api.Fault{Detail: "query parameter format: expected \"ndjson\", \"csv\" or \"json\""})
 	}
-	best, most := rows.NDJSON, 0.
+	switch mostAccepted(accept, "application/x-ndjson", "application/ndjson", "application/jsonl", "application/json", "text/csv") {
+	case "application/json":
+		return rows.JSON, nil
+	case "text/csv":
+		return rows.CSV, nil
+	}
+	return rows.NDJSON, nil
+}
+
+// mostAccepted is the first of the offered media that a client accepts most of
+// all and names; empty where it names none.
+func mostAccepted(accept string, offered ...string) string {
+	best, most := "", 0.
 	for part := range strings.SplitSeq(accept, ",") {
 		media, params, err := mime.ParseMediaType(strings.TrimSpace(part))
 		if err != nil {
@@ -178,20 +191,11 @@ func resultFormat(query url.Values, accept string) (rows.Format, error) {
 				continue
 			}
 		}
-		var f rows.Format
-		switch media {
-		case "application/x-ndjson", "application/ndjson", "application/jsonl":
-			f = rows.NDJSON
-		case "application/json":
-			f = rows.JSON
-		case "text/csv":
-			f = rows.CSV
-		}
-		if f != "" && weight > most {
-			best, most = f, weight
+		if weight > most && slices.Contains(offered, media) {
+			best, most = media, weight
 		}
 	}
-	return best, nil
+	return best
 }
 
 // mediaOf is the media type of results.

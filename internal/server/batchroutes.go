@@ -95,7 +95,7 @@ func (s *Server) batchEndpoints() []endpoint {
 			description: "Server-sent events: progress with the batch whenever it has changed, done with the batch once it is over, and a ping every 15 seconds. " +
 				"Ids grow; Last-Event-ID leaves out what was seen, and 204 says that there is nothing more to come.",
 			params: []param{id, {in: "header", name: "Last-Event-ID", description: "Id of the last event seen."}},
-			status: http.StatusOK, media: "text/event-stream", others: map[int]reflect.Type{http.StatusNoContent: nil},
+			status: http.StatusOK, media: eventStream, others: map[int]reflect.Type{http.StatusNoContent: nil},
 			problems: []api.ProblemType{api.UnknownBatch, api.StoreUnavailable},
 		}},
 		{method: http.MethodDelete, path: "/v1/batches/{id}", serve: s.endBatch, doc: operation{

@@ -187,6 +187,11 @@ func classify(rows []row, err error) *failure {
 	return fail(api.Internal, "The request could not be completed.")
 }
 
+// passing reports whether a problem of this status says when to come back.
+func passing(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == http.StatusConflict
+}
+
 // fail answers a request with a problem. It is the only place that writes a
 // failure, and the only one that logs its cause.
 func (s *Server) fail(c *gin.Context, err error) {
@@ -194,7 +199,10 @@ func (s *Server) fail(c *gin.Context, err error) {
 	x := exchangeOf(c)
 	if c.Request.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		// Nobody is there to read an answer.
-		x.gone = true
+		x.status = statusClientGone
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler) // what has begun must not look complete
+		}
 		return
 	}
 	f := classify(s.rows, err)
@@ -207,7 +215,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		s.log.LogAttrs(c.Request.Context(), level, "request failed",
 			slog.String("request_id", x.id), slog.String("problem", x.problem), slog.String("error", err.Error()))
 	}
-	if c.Writer.Written() {
+	if c.Writer.Written() && x.events == nil {
 		return // half an answer is out; all that is left is to end it
 	}
 	body, encodeErr := json.Marshal(api.Problem{
@@ -221,19 +229,24 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if encodeErr != nil {
 		panic(encodeErr) // a struct of strings and numbers always encodes
 	}
+	wait := f.after
+	if wait <= 0 {
+		wait = defaultWait
+	}
+	if c.Writer.Written() {
+		x.status = f.kind.Status
+		x.events.problem(f.kind.Status, wait, body)
+		return
+	}
 	h := c.Writer.Header()
 	for _, name := range []string{"Etag", "Last-Modified", "X-Cache", "Content-Disposition"} {
 		h.Del(name) // said of an answer that is not coming
 	}
 	h.Set("Cache-Control", "no-store")
-	switch f.kind.Status {
-	case http.StatusUnauthorized:
+	switch {
+	case f.kind.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="gradus"`)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusConflict:
-		wait := f.after
-		if wait <= 0 {
-			wait = defaultWait
-		}
+	case passing(f.kind.Status):
 		h.Set("Retry-After", strconv.Itoa(seconds(wait)))
 	}
 	write(c, f.kind.Status, api.ProblemMedia, body)

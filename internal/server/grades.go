@@ -57,14 +57,21 @@ func (s *Server) grade(c *gin.Context) error {
 		defer claim.Release(ctx)
 	}
 	x := exchangeOf(c)
-	result, err := s.cfg.Grader.Grade(ctx, grading.Request{
+	asked := grading.Request{
 		Tenant:   x.tenant,
 		Question: question,
 		Answer:   req.Answer,
 		Judge:    req.Judge,
 		Fallback: req.Fallback == api.JudgeLexical,
 		Fresh:    wantsFresh(c.Request.Header),
-	})
+	}
+	var live *gradeStream
+	if wantsEvents(c.Request.Header) {
+		live = s.gradeStream(c, grading.Detail(req.Detail))
+		defer live.stop() // before a failure is written
+		asked.Decided = live.decided
+	}
+	result, err := s.cfg.Grader.Grade(ctx, asked)
 	if err != nil {
 		return err
 	}
@@ -76,6 +83,12 @@ func (s *Server) grade(c *gin.Context) error {
 	x.cache = string(result.Source)
 	if claim != nil {
 		s.remember(ctx, claim, x.tenant, result.Record, once.Reply{Cache: x.cache, Body: body})
+	}
+	if live != nil {
+		live.stop()
+		x.events = nil // it has its last event
+		_ = live.event(api.EventGrade, body)
+		return nil
 	}
 	c.Writer.Header()["X-Cache"] = []string{x.cache}
 	c.Writer.Header()["Cache-Control"] = noStore

@@ -60,6 +60,10 @@ func (s *Server) claim(c *gin.Context, req *api.GradeRequest) (once.Claim, *once
 func (s *Server) replay(c *gin.Context, reply *once.Reply) {
 	h := c.Writer.Header()
 	h["Idempotency-Replayed"] = []string{"true"}
+	if wantsEvents(c.Request.Header) {
+		_ = s.streamOf(c.Request.Context(), c).event(api.EventGrade, reply.Body) // who has gone can ask again
+		return
+	}
 	h["X-Cache"] = []string{reply.Cache}
 	h["Cache-Control"] = noStore
 	write(c, http.StatusOK, "application/json", reply.Body)

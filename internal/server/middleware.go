@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,7 +27,8 @@ type exchange struct {
 	cache   string
 	problem string
 	unread  bool       // there may be more of the body
-	gone    bool       // the client left before there was an answer
+	status  int        // how it ended where that is not what was sent: the client had left, or a stream has begun; else 0
+	events  *stream    // takes a failure as its last event, once it has begun; nil: this reply is none
 	span    trace.Span // nil where nobody traces
 }
 
@@ -69,10 +71,7 @@ var (
 
 // finish writes the access log: no query, no body, the pattern of the path only.
 func (s *Server) finish(c *gin.Context, x *exchange) {
-	status := c.Writer.Status()
-	if x.gone {
-		status = statusClientGone
-	}
+	status := cmp.Or(x.status, c.Writer.Status())
 	took := time.Since(x.start)
 	x.endSpan(status)
 	if s.cfg.Observe != nil {
@@ -139,7 +138,7 @@ func (s *Server) rescue(c *gin.Context, x *exchange) {
 	s.log.LogAttrs(c.Request.Context(), slog.LevelError, "panic",
 		slog.String("request_id", x.id), slog.String("route", c.FullPath()),
 		slog.String("cause", cause), slog.String("stack", string(debug.Stack())))
-	if c.Writer.Written() {
+	if c.Writer.Written() && x.events == nil {
 		x.problem = api.Internal.Slug()
 		panic(http.ErrAbortHandler) // the reply must not look complete
 	}

@@ -95,7 +95,7 @@ func describeOne(ep endpoint, registry huma.Registry, problem *huma.Schema) *hum
 		r := &huma.Response{Description: http.StatusText(status), Headers: map[string]*huma.Param{"X-Request-Id": text("Names this request in the service's logs.")}}
 		if d.graded {
 			r.Headers["X-Cache"] = &huma.Param{
-				Description: "Where the grade came from.",
+				Description: "Where the grade came from. A stream of events has none.",
 				Schema:      &huma.Schema{Type: huma.TypeString, Enum: []any{"hit", "miss", "shared"}},
 			}
 		}

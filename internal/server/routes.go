@@ -90,9 +90,17 @@ func (s *Server) endpoints() []endpoint {
 		{method: http.MethodPost, path: "/v1/grades", holds: true, serve: s.grade, doc: operation{
 			id: "gradeAnswer", tag: "grades", summary: "Grade one answer",
 			description: "The same answer to the same question is graded once and kept: X-Cache says whether this grade was. " +
-				"A judge that was asked and could not judge is a grade with status needs_review; a judge that could not be asked is a problem.",
-			params:  []param{{in: "header", name: "Cache-Control", description: "no-cache grades again and replaces the kept grade."}, paramOnce},
+				"A judge that was asked and could not judge is a grade with status needs_review; a judge that could not be asked is a problem.\n\n" +
+				"Who accepts text/event-stream rather than application/json is told of criteria as they are decided. Events are `criterion` with an entry of the grade's criteria, " +
+				"not commented yet, and sent again when the judge comes to another view; `ping` when there has been nothing else for 15 seconds; and, last and once, " +
+				"`grade` with what would have been the body, or `problem` with the problem, and, where that would have had a Retry-After, the same time as `retry`, in milliseconds. " +
+				"The reply begins with the first event: until then a failure is a reply of its own, with its own status. " +
+				"A grade that was kept, is made for another request at that moment, or needs no time comes without `criterion`. Such a reply has no X-Cache. A repeated request with an idempotency key gets the `grade`. " +
+				"A stream without a last event was cut off.",
+			params: []param{{in: "header", name: "Cache-Control", description: "no-cache grades again and replaces the kept grade."}, paramOnce,
+				{in: "header", name: "Accept", description: "application/json or text/event-stream."}},
 			request: reflect.TypeFor[api.GradeRequest](), status: http.StatusOK, response: reflect.TypeFor[api.Grade](), graded: true,
+			offers: []content{{media: eventStream}},
 			problems: []api.ProblemType{
 				api.MalformedBody, api.UnknownQuestion, api.BodyTimeout, api.BodyTooLarge, api.UnsupportedMediaType,
 				api.InvalidRequest, api.IdempotencyInProgress, api.IdempotencyKeyReused, api.AnswerTooLong, api.NoModel, api.Overloaded, api.StoreUnavailable, api.ModelRejected, api.ModelUnavailable,

@@ -30,8 +30,11 @@ type stream struct {
 func (s *Server) stream(c *gin.Context) (*stream, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	stop := context.AfterFunc(s.ending, cancel)
-	return &stream{ResponseWriter: c.Writer, ctx: ctx, control: http.NewResponseController(c.Writer), times: s.times},
-		func() { stop(); cancel() }
+	return s.streamOf(ctx, c), func() { stop(); cancel() }
+}
+
+func (s *Server) streamOf(ctx context.Context, c *gin.Context) *stream {
+	return &stream{ResponseWriter: c.Writer, ctx: ctx, control: http.NewResponseController(c.Writer), times: s.times}
 }
 
 // Write gives a slow reader time for this piece, however long the stream is.
@@ -210,16 +213,12 @@ func (s *Server) batchEvents(c *gin.Context) error {
 		c.Status(http.StatusNoContent) // tells an EventSource to stay away
 		return nil
 	}
-	h := c.Writer.Header()
-	h["Content-Type"] = []string{"text/event-stream"}
-	h["Cache-Control"] = noStore
-	h["X-Accel-Buffering"] = []string{"no"} // or nginx would hold events back
-	c.Writer.WriteHeaderNow()
+	st, end := s.stream(c)
+	defer end()
+	st.beginEvents()
 	if c.Request.Method == http.MethodHead {
 		return nil
 	}
-	st, end := s.stream(c)
-	defer end()
 	err = s.follow(st, b, seen)
 	if errors.Is(err, context.Canceled) {
 		return nil // gone, or told to come back: a stream of events has no end that could be missed
@@ -248,10 +247,9 @@ func (s *Server) follow(st *stream, b *batch.Batch, seen int64) error {
 				return st.ctx.Err()
 			}
 		case time.Since(alive) >= st.times.ping:
-			if _, err := io.WriteString(st, "event: "+api.EventPing+"\ndata: {}\n\n"); err != nil {
+			if err := st.ping(); err != nil {
 				return err
 			}
-			st.Flush()
 			alive = time.Now()
 		}
 		next, err := s.changed(st, b, alive)
@@ -282,11 +280,7 @@ func sendEvent(st *stream, b *batch.Batch) error {
 	if err != nil {
 		return fmt.Errorf("encode batch: %w", err)
 	}
-	if _, err := fmt.Fprintf(st, "id: %d\nevent: %s\ndata: %s\n\n", b.Version, name, data); err != nil {
-		return err
-	}
-	st.Flush()
-	return nil
+	return st.event(name, data, "id: "+strconv.FormatInt(b.Version, 10))
 }
 
 // lastEvent is the version of a batch that a client has seen, by the id of the
