@@ -36,8 +36,7 @@ func (p *Page) batches(w http.ResponseWriter, r *http.Request) error {
 // batchSheet is the page of one batch. What is in it is read by the page's
 // module, which follows the batch to its end.
 type batchSheet struct {
-	ID       string
-	Verdicts []api.Verdict
+	ID string
 }
 
 // batch answers GET /batches/{id}.
@@ -50,7 +49,7 @@ func (p *Page) batch(w http.ResponseWriter, r *http.Request) error {
 	if _, err := client.Sets(r.Context()); err != nil {
 		return err
 	}
-	s := batchSheet{ID: r.PathValue("id"), Verdicts: []api.Verdict{api.Met, api.Partial, api.Missed, api.Contradicted, api.CannotAssess, "pitfall"}}
+	s := batchSheet{ID: r.PathValue("id")}
 	return p.render(w, r, http.StatusOK, "batch", sheet{Title: "Batch", Nav: "batches", Style: "batches.css", Module: "batch.js", Content: s})
 }
 

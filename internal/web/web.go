@@ -119,7 +119,7 @@ type sheet struct {
 
 // parse reads the templates: each page with the layout and the shared parts.
 func (p *Page) parse() (map[string]*template.Template, error) {
-	funcs := template.FuncMap{"asset": p.assets.path}
+	funcs := template.FuncMap{"asset": p.assets.path, "verdicts": func() []api.Verdict { return drawn }}
 	base, err := template.New("base.html").Funcs(funcs).ParseFS(templates, "templates/base.html", "templates/parts/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)

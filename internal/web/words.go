@@ -17,6 +17,10 @@ var verdictWords = map[api.Verdict]string{
 	api.CannotAssess: "Not judged",
 }
 
+// drawn are the verdicts that have a mark; a pitfall is marked as one whatever
+// its verdict.
+var drawn = []api.Verdict{api.Met, api.Partial, api.Missed, api.Contradicted, api.CannotAssess, "pitfall"}
+
 var bandWords = map[api.Band]string{
 	api.Strong: "Strong", api.Solid: "Solid", api.Developing: "Developing", api.Weak: "Weak",
 }

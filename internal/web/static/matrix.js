@@ -1,13 +1,13 @@
 // Answers by criteria. Only the rows in sight are in the page, so that
 // thousands scroll as smoothly as ten.
 import { make } from "./fragment.js";
-import { figure, topic, verdicts } from "./words.js";
+import { counts, verdictOf } from "./marks.js";
+import { figure, topic } from "./words.js";
 
 const rowHeight = 44;
 const beyond = 12; // rows kept ready above and below
 const mostPrinted = 2000;
 
-const marks = Object.fromEntries([...document.querySelectorAll("template[data-mark]")].map((t) => [t.dataset.mark, t.content.firstElementChild]));
 const ends = { graded: "", needs_review: "Needs review", failed: "Failed", cancelled: "Not graded" };
 
 /** Matrix shows rows in a scrolling region and says which one was opened. */
@@ -135,10 +135,9 @@ export class Matrix {
  * neither. */
 function sign(criterion) {
   if (!criterion) return null;
-  if (criterion.kind !== "core" && !(criterion.credit > 0)) return make("span", { class: "nothing" }, make("span", { class: "sr" }, "none"));
-  const verdict = criterion.kind === "pitfall" ? "pitfall" : criterion.verdict;
-  const mark = (marks[verdict] ?? marks.cannot_assess).cloneNode(true);
-  return make("span", { class: `verdict ${verdict}`, title: verdicts[verdict] }, mark, make("span", { class: "sr" }, verdicts[verdict]));
+  if (!counts(criterion)) return make("span", { class: "nothing" }, make("span", { class: "sr" }, "none"));
+  const { name, said, mark } = verdictOf(criterion);
+  return make("span", { class: `verdict ${name}`, title: said }, mark, make("span", { class: "sr" }, said));
 }
 
 function spacer(rows) {

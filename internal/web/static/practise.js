@@ -1,9 +1,10 @@
 // The question page: keeps the draft, grades without leaving the page, shows
 // what changed since the last time.
+import { Awaited } from "./awaited.js";
 import { tie } from "./evidence.js";
 import { gradeView, make } from "./fragment.js";
 import { keepsake } from "./keepsake.js";
-import { send } from "./service.js";
+import { gradeOf } from "./service.js";
 import { attemptsOf, best, draft, keepAttempt, keepDraft } from "./store.js";
 import { timer } from "./timer.js";
 import { trend } from "./trend.js";
@@ -84,10 +85,14 @@ async function grade(judge) {
   const since = Date.now();
   wait("Reading your answer …");
   result.classList.add("awaited");
-  const slow = setInterval(() => wait(`Reading your answer … ${Math.round((Date.now() - since) / 1000)} seconds`, true), 5000);
+  const awaited = new Awaited(result, ref);
+  const slow = setInterval(() => {
+    const seconds = Math.round((Date.now() - since) / 1000);
+    wait(`Reading your answer … ${[`${seconds} seconds`, awaited.said].filter(Boolean).join(", ")}`);
+  }, 5000);
   try {
-    const response = await send("/v1/grades", { question_id: ref, answer, judge }, { signal: busy.signal });
-    const grade = await response.json();
+    const grade = await gradeOf({ question_id: ref, answer, judge }, (criterion) => awaited.decided(criterion), { signal: busy.signal });
+    awaited.stop();
     const previous = attemptsOf(ref).at(-1)?.grade ?? null;
     const view = await gradeView({ grade, answer, previous, sample: true });
     clock.stop();
@@ -100,6 +105,7 @@ async function grade(judge) {
     complain(problem);
   } finally {
     clearInterval(slow);
+    awaited.end();
     result.classList.remove("awaited");
     button.removeAttribute("aria-disabled");
     busy = null;

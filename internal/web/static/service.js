@@ -1,4 +1,5 @@
 // Calls of the service, as any other caller makes them.
+import { eventsOf } from "./events.js";
 
 /** Problem is a failure that the service described. */
 export class Problem extends Error {
@@ -40,6 +41,24 @@ export async function ask(path, options = {}) {
   throw new Problem(problem, Number(response.headers.get("Retry-After")) || 0);
 }
 
-/** send posts JSON. */
-export const send = (path, body, options = {}) =>
-  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), ...options });
+/** send posts JSON. accept is what is wanted in return; anything, where it is
+ * left out. */
+export const send = (path, body, { accept = "*/*", ...options } = {}) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json", Accept: accept }, body: JSON.stringify(body), ...options });
+
+/** gradeOf has an answer graded, and tells of criteria as they are decided where
+ * the service does. */
+export async function gradeOf(body, decided, options) {
+  const response = await send("/v1/grades", body, { accept: "text/event-stream, application/json;q=0.9", ...options });
+  if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return response.json();
+  try {
+    for await (const event of eventsOf(response)) {
+      if (event.name === "criterion") decided(JSON.parse(event.data));
+      if (event.name === "grade") return JSON.parse(event.data);
+      if (event.name === "problem") throw new Problem(JSON.parse(event.data), Math.ceil((event.retry ?? 0) / 1000));
+    }
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause; // the connection is gone
+  }
+  throw new Problem({ title: "The connection was lost before the grade came", detail: "Nothing that you wrote is lost." });
+}
