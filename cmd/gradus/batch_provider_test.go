@@ -22,6 +22,17 @@ func sendBench(t *testing.T, model *llmtest.Server, n, distinct int, more ...str
 
 func (b *bench) note() string { return b.out + ".provider.json" }
 
+// interrupted runs the command and interrupts it once wait returns.
+func (b *bench) interrupted(wait func()) {
+	b.t.Helper()
+	ctx, interrupt := context.WithCancel(b.t.Context())
+	go func() {
+		wait()
+		interrupt()
+	}()
+	require.Equal(b.t, exitInterrupted, b.run(ctx), b.said)
+}
+
 func TestProviderBatchCostsHalfAndAsksNothingLive(t *testing.T) {
 	t.Parallel()
 	model := llmtest.New(t) // no step: nothing may be asked live
@@ -56,12 +67,7 @@ func TestProviderBatchIsCollectedByALaterRun(t *testing.T) {
 	model := llmtest.New(t)
 	batches := model.TakeBatches(answersAll)
 	b := sendBench(t, model, 6, 6)
-	ctx, interrupt := context.WithCancel(t.Context())
-	go func() {
-		batches.Looked(1)
-		interrupt()
-	}()
-	require.Equal(t, exitInterrupted, b.run(ctx), b.said)
+	b.interrupted(func() { batches.Looked(1) })
 	require.Contains(t, b.said, "the provider goes on with what was sent")
 	note, err := os.ReadFile(b.note())
 	require.NoError(t, err)
@@ -119,12 +125,7 @@ func TestProviderBatchIsNotMadeTwice(t *testing.T) {
 			batches.End("completed")
 			b := sendBench(t, model, 3, 3)
 			if strings.Contains(name, "command") {
-				ctx, interrupt := context.WithCancel(t.Context())
-				go func() {
-					batches.Made()
-					interrupt()
-				}()
-				require.Equal(t, exitInterrupted, b.run(ctx), b.said)
+				b.interrupted(batches.Made)
 			}
 			require.Equal(t, exitOK, b.run(t.Context()), b.said)
 			b.complete()
@@ -192,12 +193,7 @@ func TestProviderBatchRefusesRepliesToOtherRequests(t *testing.T) {
 	model := llmtest.New(t)
 	batches := model.TakeBatches(answersAll)
 	b := sendBench(t, model, 3, 3)
-	ctx, interrupt := context.WithCancel(t.Context())
-	go func() {
-		batches.Looked(1)
-		interrupt()
-	}()
-	require.Equal(t, exitInterrupted, b.run(ctx), b.said)
+	b.interrupted(func() { batches.Looked(1) })
 	batches.End("completed")
 	text, err := os.ReadFile(b.in)
 	require.NoError(t, err)
