@@ -101,7 +101,7 @@ func (p *provider) done(ctx context.Context) {
 
 func (p *provider) grade(ctx context.Context, todo []answered, each func(*rows.Result) error, talk *talk) (*standing, error) {
 	if err := p.recall(ctx, todo); err != nil {
-		return nil, err
+		return nil, p.leave(ctx, err)
 	}
 	if err := p.send(ctx, todo, talk); err != nil {
 		return nil, p.leave(ctx, err)
@@ -159,10 +159,10 @@ func (p *provider) recall(ctx context.Context, todo []answered) error {
 	for _, b := range p.note.Batches {
 		if b.ID == "" {
 			id, found, err := p.endpoint.FindBatch(ctx, b.Tag)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if !found {
+			case !found:
 				continue
 			}
 			b.ID = id
@@ -180,8 +180,7 @@ func (p *provider) recall(ctx context.Context, todo []answered) error {
 			return err
 		}
 		if is != was {
-			return usage(fmt.Errorf("%s was sent to the provider as another answer, or with another rubric, prompt or model: "+
-				"put that back, or remove %s to send all of it again", todo[i].item.ID, p.note.name))
+			return usage(fmt.Errorf("%s was sent to the provider as another answer, or with another rubric, prompt or model: put that back", todo[i].item.ID))
 		}
 	}
 	return nil
@@ -425,10 +424,14 @@ func (p *provider) sort(todo []answered) (ready, late []answered, err error) {
 
 // leave says what goes on when the command does not wait for it.
 func (p *provider) leave(ctx context.Context, err error) error {
-	if ctx.Err() != nil && len(p.note.Batches) > 0 {
+	switch {
+	case len(p.note.Batches) == 0:
+		return err
+	case ctx.Err() != nil:
 		fmt.Fprintf(p.tty.err, "the provider goes on with what was sent; %s says what that is\n", p.note.name)
+		return err
 	}
-	return err
+	return fmt.Errorf("%w; the same command tries again to collect what was sent, and without %s sends it anew", err, p.note.name)
 }
 
 // named is a provider's code where it is safe to print.

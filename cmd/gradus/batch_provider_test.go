@@ -134,6 +134,21 @@ func TestProviderBatchIsNotMadeTwice(t *testing.T) {
 	}
 }
 
+// What the provider no longer knows is not sent anew by itself: it may be paid for.
+func TestProviderBatchThatIsGoneIsLeftToAPerson(t *testing.T) {
+	t.Parallel()
+	model := llmtest.New(t)
+	batches := model.TakeBatches(answersAll)
+	batches.End("completed")
+	b := sendBench(t, model, 3, 3)
+	require.NoError(t, os.WriteFile(b.note(), []byte(`{"secret":"s3cretsecretsecret","batches":[{"tag":"t","id":"batch_9","answers":{}}]}`), 0o600))
+	require.Equal(t, exitFailure, b.run(t.Context()))
+	require.Contains(t, b.said, "without "+b.note()+" sends it anew")
+	require.NoError(t, os.Remove(b.note()))
+	require.Equal(t, exitOK, b.run(t.Context()), b.said)
+	b.complete()
+}
+
 func TestProviderBatchThatIsNotTakenIsForgotten(t *testing.T) {
 	t.Parallel()
 	model := llmtest.New(t)
@@ -222,6 +237,9 @@ func TestProviderBatchKnowsItsPriceBeforehand(t *testing.T) {
 	b = sendBench(t, model, 100, 100, "--max-cost", "0.001")
 	require.Equal(t, exitUsage, b.run(t.Context()))
 	require.Contains(t, b.said, "nothing was sent")
+	b.flags = withModel(model, "--provider-batch", "--max-cost", "1")
+	require.Equal(t, exitUsage, b.run(t.Context()))
+	require.Contains(t, b.said, "GRADUS_PRICE")
 	require.Empty(t, batches.Lines())
 	require.NoFileExists(t, b.note())
 }
