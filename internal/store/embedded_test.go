@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,11 +26,38 @@ func embeddedStore(t *testing.T) *Store {
 func TestTheEmbeddedRedisKeepsStrangersOut(t *testing.T) {
 	t.Parallel()
 	s := embeddedStore(t)
-	host, _, _ := strings.Cut(s.embedded.server.Addr(), ":")
+	host, _, _ := strings.Cut(s.embedded.listener.Addr().String(), ":")
 	require.Equal(t, "127.0.0.1", host)
-	stranger := redis.NewClient(&redis.Options{Addr: s.embedded.server.Addr()})
+	stranger := redis.NewClient(&redis.Options{Addr: s.embedded.listener.Addr().String()})
 	defer func() { _ = stranger.Close() }()
 	require.ErrorContains(t, stranger.Keys(t.Context(), "*").Err(), "NOAUTH")
+}
+
+// failing is a listener of a process that is out of file descriptors for a while.
+type failing struct {
+	net.Listener
+	times atomic.Int32
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.times.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return f.Listener.Accept()
+}
+
+func TestTheEmbeddedRedisOutlivesAFailureToAccept(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	f := &failing{Listener: l}
+	f.times.Store(3)
+	e, err := embeddedOn(f)
+	require.NoError(t, err)
+	t.Cleanup(e.close)
+	client := e.client(5 * time.Second)
+	t.Cleanup(func() { _ = client.Close() })
+	require.NoError(t, client.Set(t.Context(), "k", "v", 0).Err())
 }
 
 func TestKeysOfTheEmbeddedRedisExpireByTheClock(t *testing.T) {

@@ -171,7 +171,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 			err = s.openBatches(dial(cfg.URL, batchAttempt))
 		}
 	case !cfg.MemoryOnly:
-		if s.embedded, err = startEmbedded(); err == nil {
+		if s.embedded, err = startEmbedded(ctx); err == nil {
 			s.spawn(func() { s.embedded.age(s.ctx) })
 			s.main = s.embedded.client(cfg.Budget)
 			err = s.openBatches(s.embedded.client(batchAttempt), nil)
