@@ -145,7 +145,8 @@ func (p *provider) gradeAfter(ctx context.Context, before *standing, todo []answ
 	if len(todo) == 0 {
 		return before, nil
 	}
-	came, err := p.here.grade(ctx, todo, each, talk.after(before))
+	talk.before = before
+	came, err := p.here.grade(ctx, todo, each, talk)
 	if came == nil {
 		return before, err
 	}

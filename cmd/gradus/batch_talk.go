@@ -123,12 +123,6 @@ func (t *talk) say(format string, values ...any) {
 	fmt.Fprint(t.out, text)
 }
 
-// after is the talk about answers that come after others.
-func (t *talk) after(before *standing) *talk {
-	t.before = before
-	return t
-}
-
 // end leaves a last line.
 func (t *talk) end() {
 	if t.bar == nil {

@@ -240,8 +240,8 @@ func loadPrompts(folder string) (*prompt.Prompts, error) {
 }
 
 // secret is the key for the markers around answers and for the page's sessions:
-// the program's own, else the operator's, else one kept in Redis so that all processes agree, else one
-// for this process.
+// the program's own, else the operator's, else one kept in Redis so that all
+// processes agree, else one for this process.
 func (a *App) secret(ctx context.Context) []byte {
 	if a.options.Secret != nil {
 		return a.options.Secret

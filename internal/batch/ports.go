@@ -100,9 +100,9 @@ type Store interface {
 	// or paused or gone, or the ref's Gen is not the current one. A claim whose
 	// lease has run out still holds until Reclaim takes it, so that no crash goes
 	// uncounted. A queued batch runs from its first claim on. A new claim
-	// suspects no item. A
-	// free chunk whose batch is paused gets a new Gen and counts as never enqueued:
-	// the queue is done with it, and whoever keeps the batch later sees that.
+	// suspects no item. A free chunk whose batch is paused gets a new Gen and
+	// counts as never enqueued: the queue is done with it, and whoever keeps the
+	// batch later sees that.
 	Claim(ctx context.Context, ref Ref, worker string) (*Claim, error)
 	// Renew makes a claim last another LeaseTime, or returns ErrLost. It may
 	// renew a claim that has run out and that nobody took since.

@@ -11,9 +11,9 @@
 //     every attempt has an end;
 //   - a reply that somebody watches comes in pieces, with the same bounds, and
 //     counts only once it is whole;
-//   - what a model or a server does not take (a JSON Schema, a stream, a temperature, a
-//     reasoning effort, the name of the token limit, a system role) is learned
-//     from its own 400s and remembered.
+//   - what a model or a server does not take (a JSON Schema, a stream, a
+//     temperature, a reasoning effort, the name of the token limit, a system
+//     role) is learned from its own 400s and remembered.
 //
 // It does not retry, wait or choose another model: that is the wrappers' work.
 package openai
