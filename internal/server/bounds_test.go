@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestUploadsAreBounded(t *testing.T) {
 		_ = resp.Body.Close()
 		require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode, "%s", body)
 	}
-	require.Less(t, endless.given, int64(api.MaxBatchBody+mostSunk+(16<<20)), "1 GB was coming")
+	require.Less(t, endless.given.Load(), int64(api.MaxBatchBody+mostSunk+(16<<20)), "1 GB was coming")
 	require.Less(t, alive(), before+(64<<20))
 	require.Zero(t, p.store.Calls("Commit"))
 
@@ -57,24 +58,24 @@ func TestUploadsAreBounded(t *testing.T) {
 	require.Equal(t, api.TooManyItems.Type, problem(t, reply{resp, body}).Type)
 }
 
-// endlessLines gives the same line for a gigabyte.
+// endlessLines gives the same line for a gigabyte. The transport may still read
+// it when the reply is there.
 type endlessLines struct {
 	line  []byte
-	given int64
+	given atomic.Int64
 }
 
 func (e *endlessLines) Read(p []byte) (int, error) {
-	if e.given > 1<<30 {
+	given := e.given.Load()
+	if given > 1<<30 {
 		return 0, io.EOF
 	}
-	n := 0
-	for n < len(p) {
-		at := int(e.given % int64(len(e.line)))
-		copied := copy(p[n:], e.line[at:])
-		n += copied
-		e.given += int64(copied)
+	for n := 0; n < len(p); {
+		at := int((given + int64(n)) % int64(len(e.line)))
+		n += copy(p[n:], e.line[at:])
 	}
-	return n, nil
+	e.given.Add(int64(len(p)))
+	return len(p), nil
 }
 
 func alive() uint64 {
