@@ -101,11 +101,7 @@ func TestAClientThatGoesInTheMiddleLeavesNothing(t *testing.T) {
 	t.Parallel()
 	done := make(chan Exchange, 1)
 	d, p := bureau(t, func(c *Config) { c.Observe = func(e Exchange) { done <- e } })
-	lines := strings.Builder{}
-	for i := range 40 {
-		fmt.Fprintf(&lines, `{"id":"i%d","question_id":"platform/on-call","answer":"x"}`+"\n", i)
-	}
-	conn := raw(t, d, lines.String())
+	conn := raw(t, d, fortyLines())
 	require.Eventually(t, func() bool { return p.store.Calls("Stage") > 0 }, 10*time.Second, time.Millisecond, "rows are staged on the way")
 	require.NoError(t, conn.Close())
 	<-done

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -108,6 +109,15 @@ const threeLines = `{"id":"a","question_id":"platform/on-call","answer":"one"}
 {"id":"b","question_id":"platform/on-call","answer":"two"}
 {"id":"c","question_id":"platform/mistake","answer":""}
 `
+
+// fortyLines are more than a chunk: some are staged while others arrive.
+func fortyLines() string {
+	var b strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, `{"id":"i%d","question_id":"platform/on-call","answer":"x"}`+"\n", i)
+	}
+	return b.String()
+}
 
 const ndjson = "Content-Type: application/x-ndjson"
 

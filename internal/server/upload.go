@@ -80,18 +80,18 @@ func (s *Server) createBatch(c *gin.Context) error {
 	return writeBatch(c, http.StatusAccepted, out)
 }
 
-// uploadFailure is the failure of an upload that could not be read to its end.
+// uploadFailure is the failure of an upload that could not be taken to its end.
 func uploadFailure(err error) error {
+	var body *bodyError
 	var limit *http.MaxBytesError
 	var network net.Error
-	var own *failure
 	switch {
-	case errors.As(err, &own):
+	case errors.Is(err, rows.ErrTooMany):
+		return fail(api.TooManyItems, fmt.Sprintf("The batch has more than %d answers.", api.MaxBatchItems))
+	case !errors.As(err, &body):
 		return err
 	case errors.As(err, &limit):
 		return tooLarge(api.MaxBatchBody)
-	case errors.Is(err, rows.ErrTooMany):
-		return fail(api.TooManyItems, fmt.Sprintf("The batch has more than %d answers.", api.MaxBatchItems))
 	case errors.As(err, &network) && network.Timeout():
 		return fail(api.BodyTimeout, "The body did not arrive in time.")
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -100,6 +100,12 @@ func uploadFailure(err error) error {
 		return err
 	}
 }
+
+// bodyError is an error of the caller's connection. A store that is lost while
+// rows are staged fails in the same ways, and that is not the caller's doing.
+type bodyError struct{ error }
+
+func (e *bodyError) Unwrap() error { return e.error }
 
 // upload is a batch on its way in.
 type upload struct {
@@ -326,6 +332,9 @@ func (p *patientBody) Read(b []byte) (int, error) {
 	p.left -= time.Since(begun)
 	if p.got += n; p.got >= progressBytes {
 		p.got, p.left = 0, p.times.progress
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &bodyError{err}
 	}
 	return n, err
 }

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/gradus-ai/gradus/internal/api"
 	"github.com/gradus-ai/gradus/internal/batch"
+	"github.com/gradus-ai/gradus/internal/batch/batchtest"
 )
 
 func TestTheSameBatchInEveryFormat(t *testing.T) {
@@ -244,4 +248,23 @@ func TestWhatTheStoreRefusesIsSaid(t *testing.T) {
 		require.Equal(t, want.Type, problem(t, r).Type)
 		require.Equal(t, want.Status == 503, r.Header.Get("Retry-After") != "")
 	}
+}
+
+// A store that is lost while rows are staged is not the caller's doing, whatever
+// the loss looks like.
+func TestAStoreThatIsLostIsNotABodyCutShort(t *testing.T) {
+	t.Parallel()
+	d, p := bureau(t, func(c *Config) { c.StoreDown = func(err error) bool { return errors.Is(err, batchtest.ErrDown) } })
+	for _, lost := range []error{io.ErrUnexpectedEOF, io.EOF, os.ErrDeadlineExceeded} {
+		p.store.FailWith(func(method string) error {
+			if method == "Stage" {
+				return fmt.Errorf("%w: %w", batchtest.ErrDown, &net.OpError{Op: "read", Err: lost})
+			}
+			return nil
+		})
+		r := d.send("POST", "/v1/batches", fortyLines(), ndjson)
+		require.Equal(t, api.StoreUnavailable.Type, problem(t, r).Type, "%v", lost)
+		require.Equal(t, "5", r.Header.Get("Retry-After"))
+	}
+	require.Zero(t, p.store.Calls("Commit"))
 }
