@@ -23,7 +23,7 @@ type tally struct {
 	status   api.RowStatus
 	question string
 	score    *float64
-	missed   []string // ids of core and bonus criteria that earned nothing
+	missed   []string // ids of core criteria that earned nothing
 }
 
 func tallyOf(status api.RowStatus, g *api.Grade) tally {
@@ -33,7 +33,7 @@ func tallyOf(status api.RowStatus, g *api.Grade) tally {
 	}
 	t.question, t.score = g.QuestionID, g.Score
 	for _, c := range g.Criteria {
-		if c.Kind != "pitfall" && (c.Verdict == api.Missed || c.Verdict == api.Contradicted) {
+		if c.Kind == "core" && (c.Verdict == api.Missed || c.Verdict == api.Contradicted) {
 			t.missed = append(t.missed, c.ID)
 		}
 	}

@@ -10,10 +10,11 @@ import (
 
 // Columns are those of results in CSV. They may grow at the end.
 //
-// The lists of criteria hold ids with spaces between them: met, partial and
-// missed (contradicted ones too) core and bonus criteria, pitfalls that the
-// answer fell into, and criteria that could not be assessed. first_fix is what
-// wins the most points next. A cell without a value is empty.
+// The lists of criteria hold ids with spaces between them: met and partial core
+// and bonus criteria, missed core criteria (contradicted ones too; a bonus not
+// earned is not missing), pitfalls that the answer fell into, and criteria that
+// could not be assessed. first_fix is what wins the most points next. A cell
+// without a value is empty.
 var Columns = []string{
 	"index", "id", "question_id", "status", "score", "band", "met", "partial", "missed", "pitfalls", "unassessed",
 	"flags", "review_reasons", "summary", "first_fix", "first_fix_points", "judge", "model", "cost_usd", "grade_id", "error", "error_detail",
@@ -75,7 +76,7 @@ func verdicts(grade *api.Grade) []string {
 			put(met, c.ID)
 		case c.Verdict == api.Partial:
 			put(partial, c.ID)
-		default:
+		case c.Kind == "core":
 			put(missed, c.ID)
 		}
 	}
