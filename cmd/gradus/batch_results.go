@@ -73,7 +73,7 @@ func (r *results) Write(row *rows.Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failed == nil {
-		if err := r.writer.WriteRaw(row); err != nil {
+		if err := r.writer.Write(row); err != nil {
 			r.failed = fmt.Errorf("%w: %w", errWrite, err)
 		}
 	}

@@ -80,18 +80,6 @@ func (c Confusion) YesBias() Figure { return ratio(c.FP-c.FN, c.N()) }
 // anyone said. Undefined without pairs.
 func (c Confusion) MacroF1() Figure { return MeanOf(c.f1s()...) }
 
-// MacroF1OfGold is MacroF1 over those of the two that people said.
-func (c Confusion) MacroF1OfGold() Figure {
-	f := c.f1s()
-	if c.TP+c.FN == 0 {
-		f[0] = Figure{}
-	}
-	if c.TN+c.FP == 0 {
-		f[1] = Figure{}
-	}
-	return MeanOf(f...)
-}
-
 func (c Confusion) f1s() []Figure {
 	return []Figure{ratio(2*c.TP, 2*c.TP+c.FP+c.FN), ratio(2*c.TN, 2*c.TN+c.FP+c.FN)}
 }

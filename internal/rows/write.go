@@ -46,15 +46,7 @@ func Resume(w io.Writer, format Format) *Writer {
 }
 
 // Write writes a result.
-func (w *Writer) Write(row *api.ResultRow) error {
-	if w.format == CSV {
-		return w.writeCells(row)
-	}
-	return w.encode(row)
-}
-
-// WriteRaw writes a result with its grade as it is.
-func (w *Writer) WriteRaw(row *Result) error {
+func (w *Writer) Write(row *Result) error {
 	if w.format != CSV {
 		return w.splice(row)
 	}
@@ -67,17 +59,8 @@ func (w *Writer) WriteRaw(row *Result) error {
 	return w.writeCells(&out)
 }
 
-// encode writes a row as one line of JSON.
-func (w *Writer) encode(row any) error {
-	text, err := json.Marshal(row)
-	if err != nil {
-		return fmt.Errorf("encode result: %w", err)
-	}
-	return w.line(text)
-}
-
-// splice is encode for a row whose grade is JSON on one line already: to encode
-// it once more takes longer than all the rest.
+// splice writes a row as one line of JSON, with its grade as it is: to encode
+// that once more takes longer than all the rest.
 func (w *Writer) splice(row *Result) error {
 	bare := *row
 	bare.Grade = nil

@@ -168,7 +168,7 @@ func (r *resultStream) send(untilGap bool) error {
 		if err != nil {
 			return err
 		}
-		if err := r.out.WriteRaw(row); err != nil {
+		if err := r.out.Write(row); err != nil {
 			return err
 		}
 		r.next = result.Index + 1

@@ -31,7 +31,3 @@ func set(words string) map[string]bool {
 	}
 	return out
 }
-
-// Stopword reports whether a normalised word (see Token.Norm) is an English
-// function word.
-func Stopword(norm string) bool { return stopwords[norm] }
