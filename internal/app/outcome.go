@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -36,10 +35,8 @@ func outcome(err error) batch.Outcome {
 		return batch.Outcome{After: down.RetryAfter}
 	case errors.Is(err, llm.ErrBudget), errors.Is(err, grading.ErrNoModel):
 		return batch.Outcome{After: time.Second}
-	case errors.Is(err, llm.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return batch.Outcome{Limited: true, Reason: batch.ReasonInternal}
 	default:
-		// What nobody foresaw may pass, or may be this item's own.
+		// A time limit, or what nobody foresaw, may pass or be this item's own.
 		return batch.Outcome{Limited: true, Reason: batch.ReasonInternal}
 	}
 }
