@@ -43,7 +43,7 @@ func writeAnswers(t *testing.T, dir string, n int) {
 		item, err := json.Marshal(api.BatchItem{
 			ID: fmt.Sprintf("i%d", i), Answer: fmt.Sprintf("%s %d. I would delete every alert that nobody acts on.", secretWord, i),
 			Question: &api.Question{Question: "How would you make an exhausting rota bearable?", Criteria: []api.Criterion{
-				{ID: "alerts", Statement: "Deletes alerts that nobody acts on", Weight: 100},
+				{ID: "alerts", Statement: "Deletes alerts that nobody acts on", Weight: new(100.0)},
 			}},
 		})
 		require.NoError(t, err)

@@ -156,7 +156,7 @@ func (p *process) ask(client *http.Client) request {
 	body, err := json.Marshal(api.GradeRequest{
 		Answer: fmt.Sprintf("%s: %s. I would delete every alert that nobody acts on.", secretWord, p.t.Name()),
 		Question: &api.Question{Question: "How would you make an exhausting rota bearable?", Criteria: []api.Criterion{
-			{ID: "alerts", Statement: "Deletes alerts that nobody acts on", Weight: 100},
+			{ID: "alerts", Statement: "Deletes alerts that nobody acts on", Weight: new(100.0)},
 		}},
 	})
 	require.NoError(p.t, err)

@@ -59,9 +59,9 @@ type Question struct {
 type Criterion struct {
 	ID        string `json:"id" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9_.-]*$" doc:"Of the question's own; no two are the same."`
 	Statement string `json:"statement" minLength:"1" maxLength:"2000" pattern:"\\S" doc:"One observable claim."`
-	// Weight is in points. Core weights may be any positive numbers and are
-	// scaled to add up to 100; a pitfall's is negative; 0 means not given.
-	Weight  float64  `json:"weight,omitempty" doc:"Points. Core weights may be any positive numbers and are scaled to add up to 100; one that is left out or 0 is the mean of the others. A pitfall's is negative."`
+	// Weight is in points, never 0. Core weights may be any positive numbers and
+	// are scaled to add up to 100; a pitfall's is negative; nil means not given.
+	Weight  *float64 `json:"weight,omitempty" nullable:"false" doc:"Points, not 0. Core weights may be any positive numbers and are scaled to add up to 100; one that is left out is the mean of the others. A pitfall's is negative."`
 	Partial string   `json:"partial,omitempty" maxLength:"2000" doc:"What earns half."`
 	Hint    string   `json:"hint,omitempty" maxLength:"2000" doc:"What to say to someone who missed it."`
 	Phrases []string `json:"phrases,omitempty" nullable:"false" maxItems:"100" doc:"Other words for the same thing, of at most 300 characters each."`

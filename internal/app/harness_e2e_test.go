@@ -51,8 +51,8 @@ func onCall() *api.Question {
 	return &api.Question{
 		Question: "How would you make an exhausting rota bearable?",
 		Criteria: []api.Criterion{
-			{ID: "alerts", Statement: "Deletes alerts that nobody acts on", Weight: 60},
-			{ID: "runbooks", Statement: "Writes a runbook for every alert that stays", Weight: 40},
+			{ID: "alerts", Statement: "Deletes alerts that nobody acts on", Weight: new(60.0)},
+			{ID: "runbooks", Statement: "Writes a runbook for every alert that stays", Weight: new(40.0)},
 		},
 	}
 }

@@ -177,11 +177,22 @@ func inline(q *api.Question) (*rubric.Question, error) {
 		SampleAnswer: q.SampleAnswer,
 		Criteria:     make([]rubric.Criterion, len(q.Criteria)),
 	}
+	var naught []api.Fault // weights; a question has 0 for what is not given
 	for i, c := range q.Criteria {
+		weight := 0.0
+		if c.Weight != nil {
+			weight = *c.Weight
+			if weight == 0 {
+				naught = append(naught, api.Fault{
+					Pointer: fmt.Sprintf("/question/criteria/%d/weight", i),
+					Detail:  "a criterion of weight 0 counts for nothing: leave it out, or only its weight to have the mean of the others",
+				})
+			}
+		}
 		in.Criteria[i] = rubric.Criterion{
 			ID:        c.ID,
 			Statement: c.Statement,
-			Weight:    c.Weight,
+			Weight:    weight,
 			Partial:   c.Partial,
 			Hint:      c.Hint,
 			Phrases:   c.Phrases,
@@ -190,14 +201,17 @@ func inline(q *api.Question) (*rubric.Question, error) {
 		}
 	}
 	question, err := rubric.Inline(in)
-	if err == nil {
+	if err == nil && naught == nil {
 		return question, nil
 	}
-	failed := classify(causes, err)
-	for i := range failed.faults {
-		failed.faults[i].Pointer = "/question" + failed.faults[i].Pointer
+	faults := naught
+	if err != nil {
+		for _, f := range classify(causes, err).faults {
+			f.Pointer = "/question" + f.Pointer
+			faults = append(faults, f)
+		}
 	}
-	return nil, failed
+	return nil, invalid(faults...)
 }
 
 // wantsFresh reports whether the caller asked for a new grade.

@@ -54,6 +54,7 @@ var badRequests = []struct {
 	{name: "the question is a string", body: `{"question":"` + secret + `","answer":"x"}`, status: 422, pointer: "/question"},
 	{name: "the criteria are an object", body: `{"question":{"question":"q","criteria":{}},"answer":"x"}`, status: 422, pointer: "/question/criteria"},
 	{name: "a weight is a string", body: `{"question":{"question":"q","criteria":[{"id":"a","statement":"s","weight":"` + secret + `"}]},"answer":"x"}`, status: 422, pointer: "/question/criteria/0/weight"},
+	{name: "a weight is nothing", body: `{"question":{"question":"q","criteria":[{"id":"a","statement":"s","weight":0},{"id":"b"}]},"answer":"x"}`, status: 422, pointer: "/question/criteria/0/weight"},
 	{name: "a weight is beyond all numbers", body: `{"question":{"question":"q","criteria":[{"id":"a","statement":"s","weight":1e400}]},"answer":"x"}`, status: 422, pointer: "/question/criteria/0/weight"},
 	{name: "arrays are nested very deeply", body: `{"answer":` + strings.Repeat("[", 20_000) + `}`, status: 400},
 	{name: "an unknown value is nested very deeply", body: `{"x":` + strings.Repeat(`{"x":`, 20_000), status: 422, pointer: "/x"},

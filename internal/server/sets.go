@@ -91,7 +91,7 @@ func view(q *rubric.Question) api.QuestionView {
 		out.Criteria[i] = api.Criterion{
 			ID:        c.ID,
 			Statement: c.Statement,
-			Weight:    c.Weight,
+			Weight:    &c.Weight,
 			Partial:   c.Partial,
 			Hint:      c.Hint,
 			Phrases:   c.Phrases,

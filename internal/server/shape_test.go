@@ -43,10 +43,11 @@ func TestShapeSeesWhatMatters(t *testing.T) {
 		X []int `json:"x,omitempty"`
 		y int
 		Z float64 `json:"-"`
+		W *int    `json:"w,omitempty"`
 	}
 	require.Equal(t, "{x string|null}", shape(reflect.TypeFor[a]()))
 	require.Equal(t, "{x string}", shape(reflect.TypeFor[b]()))
-	require.Equal(t, "{x? [number]}", shape(reflect.TypeFor[c]()))
+	require.Equal(t, "{x? [number], w? number}", shape(reflect.TypeFor[c]()))
 	_ = c{y: 1}.y
 }
 
@@ -75,10 +76,12 @@ func shape(t reflect.Type) string {
 			if name == "-" || !f.IsExported() {
 				continue
 			}
+			is := shape(f.Type)
 			if options != "" {
 				name += "?"
+				is = strings.TrimSuffix(is, "|null") // it is left out instead
 			}
-			fields = append(fields, name+" "+shape(f.Type))
+			fields = append(fields, name+" "+is)
 		}
 		return "{" + strings.Join(fields, ", ") + "}"
 	default:
