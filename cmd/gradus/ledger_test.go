@@ -67,9 +67,9 @@ func TestLedger(t *testing.T) {
 		l.awaitEnd(b, calm.Add(ledgerPatience(*ledgerItems)))
 		t.Logf("%s was over %.1fs after the last fault", b.name, time.Since(calm).Seconds())
 	}
-	l.audit()
 	cancel()
-	running.Wait()
+	running.Wait() // or they would write while the audit reads
+	l.audit()
 	f.retire()
 }
 
