@@ -23,11 +23,12 @@ type term struct {
 // vocabulary is all terms of a question, numbered from 0.
 type vocabulary struct {
 	terms []term
-	// sets are the bigram sets of the terms' spellings, side by side because
-	// every word of an answer is held against all of them.
-	sets    []uint64
-	byKey   map[string]int32
-	byClass map[int32][]int32
+	// english are the terms that are words of English, and heads the same by
+	// their first letters; strange are the others.
+	english, strange []int32
+	heads            map[string][]int32
+	byKey            map[string]int32
+	byClass          map[int32][]int32
 	// bySynonyms are the terms in each class of synonyms.
 	bySynonyms map[int32][]int32
 	// demoted are the stems of the question's own text.
@@ -42,7 +43,7 @@ type vocabulary struct {
 
 func newVocabulary(stats *bankStats) *vocabulary {
 	return &vocabulary{
-		byKey: map[string]int32{}, byClass: map[int32][]int32{}, bySynonyms: map[int32][]int32{},
+		heads: map[string][]int32{}, byKey: map[string]int32{}, byClass: map[int32][]int32{}, bySynonyms: map[int32][]int32{},
 		demoted: map[string]bool{}, df: map[string]int{}, stats: stats,
 	}
 }
@@ -87,8 +88,16 @@ func (v *vocabulary) add(key string, weight, size float64, classes []int32) int3
 	}
 	id := int32(len(v.terms))
 	v.byKey[key] = id
-	v.terms = append(v.terms, term{key: key, weight: weight, size: size, spell: newSpelling(key), particular: specific(key)})
-	v.sets = append(v.sets, v.terms[id].spell.set)
+	spell := newSpelling(key)
+	v.terms = append(v.terms, term{key: key, weight: weight, size: size, spell: spell, particular: specific(key)})
+	switch {
+	case !spell.ascii:
+	case spell.known:
+		v.english = append(v.english, id)
+		v.heads[key[:minLetters]] = append(v.heads[key[:minLetters]], id)
+	default:
+		v.strange = append(v.strange, id)
+	}
 	for _, c := range classes {
 		v.byClass[c] = append(v.byClass[c], id)
 	}
@@ -159,25 +168,38 @@ func (v *vocabulary) resemble(hits []hit, u *unit) []hit {
 	if !word.ascii {
 		return hits
 	}
-	for t, set := range v.sets {
-		// The least Dice that counts without a common prefix is .7; with one,
-		// the first bigrams agree.
-		// Two letters swapped in the middle of five leave one bigram.
-		common := bits.OnesCount64(word.set & set)
-		if common == 0 {
-			continue
+	english := v.english
+	if word.known { // two words of English are alike only where they begin alike
+		english = v.heads[stem[:minLetters]]
+	}
+	for _, terms := range [...][]int32{english, v.strange} {
+		for _, t := range terms {
+			hits = v.spelled(hits, first, &word, t)
 		}
-		other := &v.terms[t].spell
-		common += min(word.repeats, other.repeats)
-		if !other.ascii || 20*common < 7*(word.n+other.n)-40 && (common < 4 || word.word[:4] != other.word[:4]) {
-			continue
-		}
-		if int32(t) == exact && found {
-			continue
-		}
-		if s := letters(&word, other); s > 0 {
-			hits = addHit(hits, first, hit{term: int32(t), sim: s})
-		}
+	}
+	return hits
+}
+
+// spelled appends a term that is spelled much like a word of the answer, and is
+// not the same.
+func (v *vocabulary) spelled(hits []hit, first int, word *spelling, t int32) []hit {
+	other := &v.terms[t].spell
+	// The least Dice that counts without a common prefix is .7; with one, the
+	// first bigrams agree.
+	// Two letters swapped in the middle of five leave one bigram.
+	common := bits.OnesCount64(word.set & other.set)
+	if common == 0 {
+		return hits
+	}
+	common += min(word.repeats, other.repeats)
+	if 20*common < 7*(word.n+other.n)-40 && (common < 4 || word.word[:minLetters] != other.word[:minLetters]) {
+		return hits
+	}
+	if word.word == other.word {
+		return hits
+	}
+	if s := letters(word, other); s > 0 {
+		hits = addHit(hits, first, hit{term: t, sim: s})
 	}
 	return hits
 }
