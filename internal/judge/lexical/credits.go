@@ -34,6 +34,9 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 			cr.contradicted = c.Kind != rubric.Pitfall
 			cr.value = 0
 		}
+		if c.many && m.denied > 0 { // what is said of it in both ways is said in part
+			cr.value *= m.agreed / (m.agreed + m.denied)
+		}
 		if c.signal == "" && c.Kind != rubric.Pitfall {
 			sum += c.Weight * cr.value
 			weight += c.Weight

@@ -11,7 +11,7 @@ import (
 )
 
 // algorithmVersion changes with anything in the code that can change a verdict.
-const algorithmVersion = 3
+const algorithmVersion = 4
 
 // mostConfident bounds the confidence of a judge that reads words only.
 const mostConfident = 0.7

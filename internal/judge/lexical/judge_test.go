@@ -139,6 +139,28 @@ func TestSayingTheOppositeContradicts(t *testing.T) {
 	}
 }
 
+// A single negation reaches a few words. Where nearly every sentence denies
+// something, lists and what stands before the verb are denied as well.
+func TestAnAnswerThatDeniesAllItNamesEarnsNothing(t *testing.T) {
+	t.Parallel()
+	q := incident(t)
+	answer := "Roles, such as a commander, a scribe and a communications lead, I have never handed out. " +
+		"Status page, help desk, directors: I didn't write to any. " +
+		"A blameless postmortem we skipped, and the timeline nobody wrote together. " +
+		"Minutes and orders were not counted by us. " +
+		"Runbooks and a check in the pipeline I would not add either, and certificates aren't renewed automatically."
+	for _, f := range judged(t, New(), q, answer) {
+		require.Zero(t, f.Credit, f.CriterionID)
+	}
+	told := strings.NewReplacer("I have never handed", "I handed", "I didn't write to any", "I wrote to all", "we skipped", "we held",
+		"nobody wrote", "all of us wrote", "were not counted", "were counted", "I would not add either", "I added as well", "aren't", "are").Replace(answer)
+	earned := 0
+	for _, f := range judged(t, New(), q, told) {
+		earned += f.Credit
+	}
+	require.Greater(t, earned, 2*judge.FullCredit, "the same words without the denials")
+}
+
 func TestAPitfallThatIsDeniedCostsNothing(t *testing.T) {
 	t.Parallel()
 	q := incident(t)

@@ -30,15 +30,48 @@ func negations(marks []bool, doc *text.Doc) []bool {
 			}
 		}
 	}
-	for i := 1; i < len(doc.Sentences); i++ {
-		if takesBack(doc, i) {
-			before := doc.Sentences[i-1]
-			for t := before.First; t < before.Last; t++ {
-				marks[t] = true
-			}
+	all := denying(doc)
+	for i := range doc.Sentences {
+		if all && denial(doc, i) {
+			markSentence(marks, doc, i)
+		}
+		if i > 0 && takesBack(doc, i) {
+			markSentence(marks, doc, i-1)
 		}
 	}
 	return marks
+}
+
+func markSentence(marks []bool, doc *text.Doc, i int) {
+	for t := doc.Sentences[i].First; t < doc.Sentences[i].Last; t++ {
+		marks[t] = true
+	}
+}
+
+// denying reports whether an answer denies nearly all that it names. Lists, and
+// what stands before the verb, are then out of a negation's usual reach.
+func denying(doc *text.Doc) bool {
+	said, denied := 0, 0
+	for i := range doc.Sentences {
+		if len(doc.Words(i)) < leastSentence {
+			continue
+		}
+		said++
+		if denial(doc, i) {
+			denied++
+		}
+	}
+	return denied >= fewestDenials && float64(denied) >= denyingShare*float64(said)
+}
+
+// denial reports whether a sentence denies something.
+func denial(doc *text.Doc, i int) bool {
+	for t := doc.Sentences[i].First; t < doc.Sentences[i].Last; t++ {
+		if denies(doc, t) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // denies returns how many tokens the negation at token i takes; 0 if there is
