@@ -99,14 +99,25 @@ func submitted(p *process, body string) string {
 	return b.ID
 }
 
+// get reads something. On a busy machine a Redis may answer too late: the caller
+// is told to come again.
+func (p *process) get(path string) (reply []byte) {
+	p.t.Helper()
+	status := http.StatusServiceUnavailable
+	require.Eventually(p.t, func() bool {
+		var err error
+		status, reply, err = call(p, http.MethodGet, path, "")
+		return err != nil || status != http.StatusServiceUnavailable
+	}, patience, 100*time.Millisecond, "%s", reply)
+	require.Equal(p.t, http.StatusOK, status, "%s", reply)
+	return reply
+}
+
 // batch reads a batch.
 func (p *process) batch(id string) api.Batch {
 	p.t.Helper()
-	status, reply, err := call(p, http.MethodGet, "/v1/batches/"+id, "")
-	require.NoError(p.t, err)
-	require.Equal(p.t, http.StatusOK, status, "%s", reply)
 	var b api.Batch
-	require.NoError(p.t, json.Unmarshal(reply, &b))
+	require.NoError(p.t, json.Unmarshal(p.get("/v1/batches/"+id), &b))
 	return b
 }
 
@@ -140,10 +151,8 @@ func (p *process) overOrDead(id string) (isOver bool) {
 // rows reads all results.
 func (p *process) rows(id string) []api.ResultRow {
 	p.t.Helper()
-	_, reply, err := call(p, http.MethodGet, "/v1/batches/"+id+"/results", "")
-	require.NoError(p.t, err)
 	var rows []api.ResultRow
-	for line := range strings.Lines(string(reply)) {
+	for line := range strings.Lines(string(p.get("/v1/batches/" + id + "/results"))) {
 		var row api.ResultRow
 		require.NoError(p.t, json.Unmarshal([]byte(line), &row))
 		rows = append(rows, row)
