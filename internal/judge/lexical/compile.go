@@ -196,7 +196,7 @@ func (c *compiled) phrase(of int32, drafts []draft) {
 	many := c.criteria[of].many || len(drafts) >= manyPhrasings && c.measured
 	var us []unit
 	for _, d := range drafts {
-		marks := negations(nil, d.doc)
+		marks := negations(nil, d.doc, false)
 		ph := phrasing{criterion: of, aligned: d.aligned, reach: longestWindow}
 		if n := d.doc.Tokens[d.last-1].Sentence - d.doc.Tokens[d.first].Sentence + 1; n > ph.reach {
 			ph.reach = n

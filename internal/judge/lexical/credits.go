@@ -34,7 +34,7 @@ func (q *compiled) credits(s *scratch, doc *text.Doc) []credit {
 			cr.contradicted = c.Kind != rubric.Pitfall
 			cr.value = 0
 		}
-		if c.many && m.denied > 0 { // what is said of it in both ways is said in part
+		if s.denying && m.denied > 0 { // then what is said in both ways is said in part
 			cr.value *= m.agreed / (m.agreed + m.denied)
 		}
 		if c.signal == "" && c.Kind != rubric.Pitfall {
@@ -83,7 +83,7 @@ func (q *compiled) places(s *scratch, out []credit) {
 	}
 	lift := 0.0
 	if n >= 3 { // the mean of one or two says nothing of an answer as a whole
-		lift = min(max(liftShare*(sum/n-liftFrom), -liftMost), liftMost)
+		lift = min(max(liftShare*(sum/n-liftFrom), -mostFall), mostLift)
 	}
 	for i := range q.criteria {
 		if q.criteria[i].anchored {

@@ -15,9 +15,9 @@ var contrasts = map[string]bool{"but": true, "however": true, "although": true, 
 // rejecters are stems of verbs that deny what they govern.
 var rejecters = map[string]bool{"skip": true, "avoid": true, "omit": true, "refus": true, "lack": true, "disabl": true, "forbid": true, "ignor": true}
 
-// negations marks the tokens of doc that a negation reaches. The slice is
-// reused.
-func negations(marks []bool, doc *text.Doc) []bool {
+// negations marks the tokens of doc that a negation reaches; where all is denied
+// it reaches over its sentence. The slice is reused.
+func negations(marks []bool, doc *text.Doc, all bool) []bool {
 	if cap(marks) < len(doc.Tokens) {
 		marks = make([]bool, len(doc.Tokens), len(doc.Tokens)*2)
 	}
@@ -30,7 +30,6 @@ func negations(marks []bool, doc *text.Doc) []bool {
 			}
 		}
 	}
-	all := denying(doc)
 	for i := range doc.Sentences {
 		if all && denial(doc, i) {
 			markSentence(marks, doc, i)

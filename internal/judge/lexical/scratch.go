@@ -38,6 +38,7 @@ type scratch struct {
 	hits        []hit
 	units       []unit
 	negated     []bool // per token of the answer
+	denying     bool   // of nearly all that the answer names
 	rows        []row
 	// said[r*terms+t] is how well row r says term t; denied is the same for what
 	// it denies.
@@ -96,7 +97,8 @@ func zeros[T any](buf []T, n int) []T {
 // keeps all.
 func (s *scratch) read(q *compiled, doc *text.Doc, keep []bool) {
 	s.reset(q, len(doc.Sentences))
-	s.negated = negations(s.negated, doc)
+	s.denying = denying(doc)
+	s.negated = negations(s.negated, doc, s.denying)
 	kept := 0
 	for i := range doc.Sentences {
 		if keep == nil || keep[i] {

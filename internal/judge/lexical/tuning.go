@@ -112,8 +112,8 @@ const (
 	// which all probes pass.
 	zeroSigma, fullSigma = 1, 4
 	// liftShare of the mean over all criteria, above liftFrom, is added to each,
-	// at most liftMost either way: an answer to the point is believed sooner.
-	liftShare, liftFrom, liftMost = 1.3, 2, 0.6
+	// from -mostFall to mostLift: an answer to the point is believed sooner.
+	liftShare, liftFrom, mostLift, mostFall = 2, 1.6, 1, 0.6
 	// priorZero and priorFull are the matches of credit 0 and 1 for a question
 	// without a sample answer; chanceShare of what is matched by chance, and
 	// givenMatch of what the question itself matches, are a lower bound.

@@ -99,7 +99,7 @@ func TestWhatANegationReaches(t *testing.T) {
 	}
 	for _, tt := range tests {
 		doc := text.Parse(tt.text)
-		marks := negations(nil, doc)
+		marks := negations(nil, doc, false)
 		wanted := map[string]bool{}
 		for _, w := range strings.Fields(tt.denied) {
 			wanted[w] = true
