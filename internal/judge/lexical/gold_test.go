@@ -48,6 +48,10 @@ func readRows[T any](t testing.TB, name string) []T {
 	if file == "" {
 		return nil
 	}
+	return rowsOf[T](t, file)
+}
+
+func rowsOf[T any](t testing.TB, file string) []T {
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, f.Close()) }()

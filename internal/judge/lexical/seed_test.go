@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,44 @@ func TestSeedAnswers(t *testing.T) {
 		for _, s := range kinds[low] {
 			require.Less(t, s, 40.0, "%s is in the lowest band", low)
 		}
+	}
+}
+
+// TestAnswersOfEveryKind grades answers to all shipped questions that a language
+// model wrote and scored without sight of the set's phrases: eight kinds to each
+// question. Plain ones say the right things in everyday words and wrong ones
+// the wrong things in the right words; by words alone neither can be told.
+func TestAnswersOfEveryKind(t *testing.T) {
+	t.Parallel()
+	set, j := shippedSet(t), New()
+	var rows []scored
+	kinds := map[string][]float64{}
+	for _, r := range rowsOf[struct {
+		QuestionID string  `json:"question_id"`
+		Kind       string  `json:"kind"`
+		Answer     string  `json:"answer"`
+		HumanScore float64 `json:"human_score"`
+	}](t, filepath.Join("testdata", "answers.jsonl")) {
+		at := slices.IndexFunc(set.Questions, func(q *rubric.Question) bool { return q.Ref == r.QuestionID })
+		require.GreaterOrEqual(t, at, 0, r.QuestionID)
+		q := set.Questions[at]
+		score := points(q, judged(t, j, q, r.Answer))
+		kinds[r.Kind] = append(kinds[r.Kind], score)
+		rows = append(rows, scored{q.ID, r.HumanScore, score / 100})
+	}
+	mean := map[string]float64{}
+	for kind, scores := range kinds {
+		for _, s := range scores {
+			mean[kind] += s / float64(len(scores))
+		}
+	}
+	t.Logf("pearson %.3f spearman %.3f %v", pearson(rows), spearman(rows), mean)
+	require.GreaterOrEqual(t, pearson(rows), 0.5)
+	for _, pair := range [][2]string{{"excellent", "good"}, {"good", "partial"}, {"good", "wrong"}, {"partial", "fluff"}, {"partial", "negated"}, {"partial", "stuffed"}} {
+		require.Greater(t, mean[pair[0]], mean[pair[1]]+10, "%v", pair)
+	}
+	for _, low := range []string{"fluff", "negated", "stuffed"} {
+		require.Less(t, slices.Max(kinds[low]), 25.0, low)
 	}
 }
 
