@@ -151,7 +151,7 @@ func FuzzFind(f *testing.F) {
 		require.NotNil(t, kept)
 		require.LessOrEqual(t, len(kept), 3)
 		_ = a.Blank()
-		require.Len(t, a.StuffedSentences(), len(a.Doc().Sentences))
+		require.Len(t, ref.StuffedSentences(a), len(a.Doc().Sentences))
 		share := ref.CopiedShare(a)
 		require.True(t, share >= 0 && share <= 1)
 		evidence.NewAnchors(evidence.ReferenceTexts{Question: answer}, quote).Touch(answer)

@@ -160,6 +160,8 @@ var honest = []struct{ question, answer string }{
 	{"Who did it?", "My team deserves full credit for the quick recovery, and full credit goes to Ana, who led them."},
 	{"Name the planets.", "mercury venus earth mars jupiter saturn uranus neptune"},
 	{"List the layers of the OSI model.", "physical, data link, network, transport, session, presentation, application"},
+	{"List the layers of the OSI model.", "physical\ndata link\nnetwork\ntransport\nsession\npresentation\napplication"},
+	{"How do you release?", "- merge to trunk every day\n- tests before the merge\n- one image for all stages\n- canary with automatic rollback\n- two people on call"},
 	{"Trade-offs?", "You must choose: accept the risk, or pay for more capacity. You should always measure first."},
 }
 
@@ -226,10 +228,16 @@ func TestStuffingIsFlagged(t *testing.T) {
 		strings.Repeat("We take safety very seriously here. ", 12),
 		"deploy safe deploy safe deploy safe deploy safe deploy safe deploy safe",
 		"the of rollback the and canary of is pipeline the or flag for was image",
+		// in lines, in small pieces and in capitals
+		"- canary\n- rollback pipeline\n- image registry\n- trunk\n- feature flag\n- smoke test\n- blue green\n- monitor alert",
+		"Canary, rollback pipeline. Image registry, trunk, feature flag. Smoke test, blue green. Monitor alert, error budget.",
+		"CANARY, ROLLBACK PIPELINE, IMAGE REGISTRY, TRUNK, FEATURE FLAG, SMOKE TEST, BLUE GREEN, MONITOR ALERT, ERROR BUDGET",
+		"Canary Rollback Pipeline Image Registry Trunk Feature Flag. Smoke Test Blue Green Monitor Alert Error Budget Paging.",
 	} {
 		in := inspect(design, answer)
 		assert.True(t, in.Has(evidence.KeywordStuffing), "%q", answer)
 	}
+	ref := evidence.NewReference(evidence.ReferenceTexts{Question: design})
 	a := evidence.Prepare("We roll out to 5% first and watch the errors. canary rollback pipeline image registry trunk feature flag. We roll out to 5% first and watch the errors.")
-	require.Equal(t, []bool{false, true, true}, a.StuffedSentences())
+	require.Equal(t, []bool{false, true, true}, ref.StuffedSentences(a))
 }

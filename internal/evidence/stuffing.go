@@ -26,22 +26,31 @@ const (
 	fewestOddPairs = 2
 	atLength       = 25
 	mostlyStuffed  = 0.5 // of an answer's words, from which it is flagged
-	longestList    = 15  // words of a list that a question asks for
+	longestList    = 15  // words of a list that is an answer
 )
 
 // StuffedSentences reports for each sentence of the answer (see Doc) whether it
 // holds words without a sentence: keywords in a row, shuffled words, the same
 // words again and again, or a sentence that was there before. Lines of code,
 // formulas and data, and sentences in other languages than English, are left
-// alone. It errs on the side of suspicion: about one honest sentence in forty
-// is terse enough to be taken for such.
-func (a *Answer) StuffedSentences() []bool {
-	degrees := a.stuffing()
-	out := make([]bool, len(degrees))
-	for i, d := range degrees {
+// alone, and a short list where one is asked for. It errs on the side of
+// suspicion: about one honest sentence in forty is terse enough to be taken for
+// such.
+func (r *Reference) StuffedSentences(a *Answer) []bool {
+	out := make([]bool, len(a.doc.Sentences))
+	if r.listed(a) {
+		return out
+	}
+	for i, d := range a.stuffing() {
 		out[i] = d > 0
 	}
 	return out
+}
+
+// listed reports whether an answer is a short list of different things that the
+// question asks for.
+func (r *Reference) listed(a *Answer) bool {
+	return r.lists && len(a.doc.Tokens) <= longestList && distinct(a.doc.Tokens) == 1
 }
 
 // degree says how much a sentence looks like words without one.
@@ -57,17 +66,46 @@ func (a *Answer) stuffing() []degree {
 	out := make([]degree, len(a.doc.Sentences))
 	if !a.otherLanguage() {
 		for i := range out {
-			out[i] = a.wordsOnly(i)
+			if words := a.doc.Words(i); !a.structured(i) && !a.named(words) {
+				out[i] = wordsOnly(words)
+			}
 		}
+		a.pieces(out)
 	}
 	a.repeated(out)
 	return out
 }
 
+// pieces judges what is too short to be judged alone together with its
+// neighbours of that kind: a list of keywords is one in lines of its own, too.
+func (a *Answer) pieces(out []degree) {
+	for first := 0; first < len(out); first++ {
+		last := first
+		for last < len(out) && out[last] == 0 && a.piece(last) {
+			last++
+		}
+		if last-first < 2 {
+			continue
+		}
+		words := a.doc.Tokens[a.doc.Sentences[first].First:a.doc.Sentences[last-1].Last]
+		if d := wordsOnly(words); d == plain || len(words) >= atLength { // a few notes are terse
+			for i := first; i < last; i++ {
+				out[i] = d
+			}
+		}
+		first = last
+	}
+}
+
+func (a *Answer) piece(i int) bool {
+	words := a.doc.Words(i)
+	return (len(words) < fewestWords || a.named(words)) && !a.structured(i)
+}
+
 // stuffed flags an answer that holds little but such sentences: plainly, or at
-// some length. A short list where a list is asked for is an answer.
+// some length.
 func (a *Answer) stuffed(ref *Reference) []Flagged {
-	if ref.lists && len(a.doc.Tokens) <= longestList && len(a.doc.Sentences) == 1 && distinct(a.doc.Tokens) == 1 {
+	if ref.listed(a) {
 		return nil
 	}
 	var out []Flagged
@@ -111,11 +149,10 @@ func (a *Answer) otherLanguage() bool {
 	return foreign > english && 5*foreign >= len(a.doc.Tokens)
 }
 
-// wordsOnly applies the limits to the sentence at index i.
-func (a *Answer) wordsOnly(i int) degree {
-	words := a.doc.Words(i)
+// wordsOnly applies the limits to the words of a sentence, or of several.
+func wordsOnly(words []text.Token) degree {
 	n := len(words)
-	if n < fewestWords || a.structured(i) {
+	if n < fewestWords {
 		return 0
 	}
 	function, switches, run, longestSeen, odd := 0, 0, 0, 0, 0
@@ -147,14 +184,13 @@ func (a *Answer) wordsOnly(i int) degree {
 		limit = longestRunLong
 	}
 	share := float64(n)
-	named := a.named(words)
 	switch {
-	case float64(function) < fewFunctions*share && !named,
+	case float64(function) < fewFunctions*share,
 		odd >= fewestOddPairs && float64(odd) >= oddPairs*share,
 		distinct(words) < distinctPairs:
 		return plain
-	case float64(function) < functionShare*share && !named,
-		longestSeen >= limit && !subject && !named,
+	case float64(function) < functionShare*share,
+		longestSeen >= limit && !subject,
 		n >= 12 && float64(switches) > mostSwitches*share,
 		n >= 12 && float64(switches) < fewestSwitches*share && 2*function < n:
 		return terse
@@ -184,9 +220,12 @@ func (a *Answer) structured(i int) bool {
 	return 6*signs >= s.Last-s.First
 }
 
-// named reports whether nearly all words of a sentence are names and numbers: a
-// list of tools is long and yet says something.
+// named reports whether nearly all words of a sentence of no great length are
+// names and numbers: a list of tools says something.
 func (a *Answer) named(words []text.Token) bool {
+	if len(words) > longestList {
+		return false
+	}
 	names, function := 0, 0
 	for k := range words {
 		if binds(&words[k]) {

@@ -13,7 +13,7 @@ const announced = 12
 // the rubric's words in no order, not orders to the grader, not the question
 // over again, nothing said before.
 func (q *compiled) readable(r *evidence.Reading) []bool {
-	stuffed, echoed := r.Answer.StuffedSentences(), q.reference.EchoedSentences(r.Answer)
+	stuffed, echoed := q.reference.StuffedSentences(r.Answer), q.reference.EchoedSentences(r.Answer)
 	doc := r.Answer.Doc()
 	keep := make([]bool, len(doc.Sentences))
 	said := make(map[uint64]bool, len(doc.Sentences))
