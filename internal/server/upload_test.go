@@ -200,12 +200,11 @@ func TestSubmissionsWithAKeyAreAcceptedOnce(t *testing.T) {
 	wg.Wait()
 	ids := map[string]bool{}
 	for _, r := range replies {
-		if r.StatusCode == http.StatusConflict {
-			require.Equal(t, api.IdempotencyInProgress.Type, problem(t, r).Type)
+		if r.StatusCode != http.StatusAccepted { // too many at once, or the first is not answered yet: come again
+			require.Contains(t, []string{api.Overloaded.Type, api.IdempotencyInProgress.Type}, problem(t, r).Type)
 			require.NotEmpty(t, r.Header.Get("Retry-After"))
 			continue
 		}
-		require.Equal(t, http.StatusAccepted, r.StatusCode, "%s", r.body)
 		ids[r.Header.Get("Location")] = true
 	}
 	require.Len(t, ids, 1, "one batch")
