@@ -229,10 +229,10 @@ func TestStuffingIsFlagged(t *testing.T) {
 		"deploy safe deploy safe deploy safe deploy safe deploy safe deploy safe",
 		"the of rollback the and canary of is pipeline the or flag for was image",
 		// in lines, in small pieces and in capitals
-		"- canary\n- rollback pipeline\n- image registry\n- trunk\n- feature flag\n- smoke test\n- blue green\n- monitor alert",
-		"Canary, rollback pipeline. Image registry, trunk, feature flag. Smoke test, blue green. Monitor alert, error budget.",
+		"- canary\n- rollback pipeline\n- image registry\n- trunk\n- feature flag\n- smoke test\n- blue green\n- monitor alert\n- error budget\n- merge queue\n- artifact\n- signed image\n- dark launch\n- change freeze\n- paging",
+		"Canary, rollback pipeline. Image registry, trunk, feature flag. Smoke test, blue green. Monitor alert, error budget. Merge queue, signed image. Dark launch, change freeze, paging.",
 		"CANARY, ROLLBACK PIPELINE, IMAGE REGISTRY, TRUNK, FEATURE FLAG, SMOKE TEST, BLUE GREEN, MONITOR ALERT, ERROR BUDGET",
-		"Canary Rollback Pipeline Image Registry Trunk Feature Flag. Smoke Test Blue Green Monitor Alert Error Budget Paging.",
+		"Canary Rollback Pipeline Image Registry Trunk Feature Flag. Smoke Test Blue Green Monitor Alert Error Budget Paging. Merge Queue Signed Image Dark Launch Change Freeze.",
 	} {
 		in := inspect(design, answer)
 		assert.True(t, in.Has(evidence.KeywordStuffing), "%q", answer)

@@ -33,16 +33,26 @@ const (
 // holds words without a sentence: keywords in a row, shuffled words, the same
 // words again and again, or a sentence that was there before. Lines of code,
 // formulas and data, and sentences in other languages than English, are left
-// alone, and a short list where one is asked for. It errs on the side of
-// suspicion: about one honest sentence in forty is terse enough to be taken for
-// such.
+// alone, and a short list where one is asked for. About one honest sentence in
+// forty is terse: as long as an answer has few such words, they are no stuffing.
 func (r *Reference) StuffedSentences(a *Answer) []bool {
 	out := make([]bool, len(a.doc.Sentences))
 	if r.listed(a) {
 		return out
 	}
-	for i, d := range a.stuffing() {
-		out[i] = d > 0
+	degrees := a.stuffing()
+	words := 0
+	for i, d := range degrees {
+		if d > 0 {
+			words += len(a.doc.Words(i))
+		}
+	}
+	least := plain
+	if words >= atLength {
+		least = terse
+	}
+	for i, d := range degrees {
+		out[i] = d >= least
 	}
 	return out
 }
@@ -81,16 +91,17 @@ func (a *Answer) stuffing() []degree {
 func (a *Answer) pieces(out []degree) {
 	for first := 0; first < len(out); first++ {
 		last := first
-		for last < len(out) && out[last] == 0 && a.piece(last) {
+		for last < len(out) && (out[last] > 0 || a.piece(last)) {
 			last++
 		}
 		if last-first < 2 {
 			continue
 		}
 		words := a.doc.Tokens[a.doc.Sentences[first].First:a.doc.Sentences[last-1].Last]
-		if d := wordsOnly(words); d == plain || len(words) >= atLength { // a few notes are terse
+		if len(words) >= atLength { // a few notes are no list
+			d := wordsOnly(words)
 			for i := first; i < last; i++ {
-				out[i] = d
+				out[i] = max(out[i], d)
 			}
 		}
 		first = last

@@ -14,7 +14,7 @@ import (
 // rulesVersion covers everything in this package and in package evidence that
 // could change a grade made from the same judgement: tally, review, feedback,
 // the shape of Grade. Raise it with any such change; old grades become misses.
-const rulesVersion = 1
+const rulesVersion = 2
 
 // idBytes of the digest make an id: 160 bits, beyond any accidental collision.
 const idBytes = 20

@@ -106,6 +106,11 @@ func TestAnswersOfEveryKind(t *testing.T) {
 		score := points(q, judged(t, j, q, r.Answer))
 		kinds[r.Kind] = append(kinds[r.Kind], score)
 		rows = append(rows, scored{q.ID, r.HumanScore, score / 100})
+		if r.Kind == "stuffed" { // in capitals and in lines it is the same
+			shouted, lines := strings.ToUpper(r.Answer), strings.ReplaceAll(r.Answer, ", ", "\n- ")
+			kinds["shouted"] = append(kinds["shouted"], points(q, judged(t, j, q, shouted)))
+			kinds["lines"] = append(kinds["lines"], points(q, judged(t, j, q, lines)))
+		}
 	}
 	mean := map[string]float64{}
 	for kind, scores := range kinds {
@@ -118,9 +123,10 @@ func TestAnswersOfEveryKind(t *testing.T) {
 	for _, pair := range [][2]string{{"excellent", "good"}, {"good", "partial"}, {"good", "wrong"}, {"partial", "fluff"}, {"partial", "negated"}, {"partial", "stuffed"}} {
 		require.Greater(t, mean[pair[0]], mean[pair[1]]+10, "%v", pair)
 	}
-	for _, low := range []string{"fluff", "negated", "stuffed"} {
+	for _, low := range []string{"fluff", "negated", "stuffed", "shouted"} {
 		require.Less(t, slices.Max(kinds[low]), 25.0, low)
 	}
+	require.Less(t, mean["lines"], 10.0)
 }
 
 // TestSeedAnswersWithoutASet grades the same answers by one-line criteria that
