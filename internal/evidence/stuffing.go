@@ -24,7 +24,7 @@ const (
 	mostSwitches   = 0.88
 	oddPairs       = 0.10
 	fewestOddPairs = 2
-	atLength       = 25
+	atLength       = 25  // words from which a list is no note any more
 	mostlyStuffed  = 0.5 // of an answer's words, from which it is flagged
 	longestList    = 15  // words of a list that is an answer
 )
@@ -108,6 +108,8 @@ func (a *Answer) pieces(out []degree) {
 	}
 }
 
+// piece reports whether a sentence is too short to be judged alone, or a list of
+// names.
 func (a *Answer) piece(i int) bool {
 	words := a.doc.Words(i)
 	return (len(words) < fewestWords || a.named(words)) && !a.structured(i)

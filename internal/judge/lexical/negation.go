@@ -41,6 +41,7 @@ func negations(marks []bool, doc *text.Doc, all bool) []bool {
 	return marks
 }
 
+// markSentence marks a sentence as denied.
 func markSentence(marks []bool, doc *text.Doc, i int) {
 	for t := doc.Sentences[i].First; t < doc.Sentences[i].Last; t++ {
 		marks[t] = true
