@@ -173,7 +173,7 @@ func (f *fleet) retire() {
 		p.signal(syscall.SIGTERM)
 	}
 	for _, p := range append(all, f.stopping...) {
-		assert.Equal(f.t, 0, p.exits(), "told to stop it ends well: %s", tail(p.log.String()))
+		assert.Equal(f.t, 0, p.exits(), "told to stop it ends well: %s", p)
 	}
 	for _, p := range append(all, f.gone...) {
 		log := p.log.String()
@@ -184,5 +184,3 @@ func (f *fleet) retire() {
 		}
 	}
 }
-
-func tail(s string) string { return s[max(0, len(s)-2000):] }

@@ -328,7 +328,7 @@ func (l *ledger) awaitEnd(b *ledgerBatch, deadline time.Time) {
 	case <-b.ended:
 	case <-time.After(time.Until(deadline)):
 		_, _, reply, err := l.fleet.ask(l.t.Context(), 0, http.MethodGet, "/v1/batches/"+b.named(), "")
-		require.Fail(l.t, "a batch does not end", "%s: %v %s\n%s", b.name, err, reply, tail(l.fleet.workers[0].log.String()))
+		require.Fail(l.t, "a batch does not end", "%s: %v %s\n%s", b.name, err, reply, l.fleet.workers[0])
 	}
 }
 

@@ -41,6 +41,13 @@ type process struct {
 	err  error         // of its end
 }
 
+// String is the end of its log, for the message of a wait that fails: only then
+// is it asked for.
+func (p *process) String() string {
+	log := p.log.String()
+	return log[max(0, len(log)-2000):]
+}
+
 // startServe runs a service with these variables and nothing else of the
 // environment, and waits until it is ready.
 func startServe(t *testing.T, variables ...string) *process {

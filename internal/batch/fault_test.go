@@ -83,6 +83,42 @@ func TestTheChunksOfADeadWorkerRunAgainSoon(t *testing.T) {
 	})
 }
 
+// Fault 3 again: it dies before it has said that the chunks are its own.
+func TestTheChunksOfAWorkerThatDiedBeforeItClaimedThemRunAgainSoon(t *testing.T) {
+	bubble(t, func(h *house) {
+		ctx, cancel := context.WithCancel(h.Context())
+		defer cancel()
+		go h.queue.Serve(ctx, 3, func(ctx context.Context, _ batch.Ref) error {
+			<-ctx.Done()
+			return nil
+		})
+		leading, die := context.WithCancel(ctx)
+		go h.keeper("doomed").Run(leading)
+		b := h.submit(batch.Options{Judge: "model"}, answers(40)...)
+		pass(time.Millisecond)
+		require.Zero(h, h.queue.Waiting())
+		die()
+
+		stop := h.serve(4, h.worker())
+		defer stop()
+		require.Equal(h, 40, h.wait(b.Key, 20*time.Second).Graded)
+		require.Equal(h, 40, h.grader.calls())
+		require.Len(h, h.queue.Given(), 6, "each was handed out once more")
+	})
+}
+
+// Work that a living worker has claimed is not taken for work of a dead one.
+func TestWorkThatTakesLongIsNotHandedOutAgain(t *testing.T) {
+	bubble(t, func(h *house) {
+		h.grader.play = takes(10 * time.Minute)
+		stop := h.serve(4, h.worker())
+		defer stop()
+		b := h.submit(batch.Options{Judge: "model"}, answers(40)...)
+		require.Equal(h, 40, h.wait(b.Key, time.Hour).Graded)
+		require.Len(h, h.queue.Given(), 3)
+	})
+}
+
 // Fault 4, promise P6: what is done makes no call when it is brought again.
 func TestWorkThatIsBroughtAgainIsDone(t *testing.T) {
 	bubble(t, func(h *house) {

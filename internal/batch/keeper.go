@@ -45,6 +45,10 @@ type Keeper struct {
 	// probes those that were resumed just now.
 	paused map[Key]time.Time
 	probes map[Key]probe
+	// delivered is what the queue had given to workers when this process last
+	// looked, and stranded what it still had a look later: a chunk among them that
+	// nobody has claimed went to a worker that is dead, or as good as dead.
+	delivered, stranded map[Ref]bool
 	// hold is until when no claim is taken: after the store was away, or this
 	// process asleep, leases have run out that their workers will renew.
 	hold, looked time.Time
@@ -125,6 +129,7 @@ func (k *Keeper) look(ctx context.Context) error {
 		return k.away(err)
 	}
 	if !leads {
+		k.delivered, k.stranded = nil, nil
 		return nil
 	}
 	keys, err := k.cfg.Store.Active(ctx)
@@ -132,6 +137,9 @@ func (k *Keeper) look(ctx context.Context) error {
 		return k.away(err)
 	}
 	var faults []error
+	if err := k.seeDelivered(ctx); err != nil {
+		faults = append(faults, err)
+	}
 	active := make(map[Key]bool, len(keys))
 	for _, key := range keys {
 		active[key] = true
@@ -150,6 +158,23 @@ func (k *Keeper) look(ctx context.Context) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// seeDelivered asks the queue what is with workers.
+func (k *Keeper) seeDelivered(ctx context.Context) error {
+	refs, err := k.cfg.Queue.Delivered(ctx)
+	before := k.delivered
+	k.delivered, k.stranded = make(map[Ref]bool, len(refs)), map[Ref]bool{}
+	if err != nil {
+		return fmt.Errorf("ask the queue: %w", err)
+	}
+	for _, ref := range refs {
+		k.delivered[ref] = true
+		if before[ref] {
+			k.stranded[ref] = true
+		}
+	}
+	return nil
 }
 
 // away notes that the store did not answer.

@@ -38,6 +38,9 @@ type Queue interface {
 	// Known reports whether the queue will still deliver the ref. One that was
 	// lost, archived or delivered is not known.
 	Known(ctx context.Context, ref Ref) (bool, error)
+	// Delivered lists the refs that are with a worker as far as the queue can
+	// tell. Those of workers that have died may be among them for a while.
+	Delivered(ctx context.Context) ([]Ref, error)
 	// Drop takes refs that were not delivered yet out of the queue, where it can.
 	Drop(ctx context.Context, refs ...Ref) error
 }

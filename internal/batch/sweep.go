@@ -8,8 +8,9 @@ import (
 )
 
 // sweep finds the chunks of a batch that nobody will work on and hands them out:
-// those that were never enqueued, those whose worker has died, and those that
-// the queue has lost, of which it asks once they are as old as age.
+// those that were never enqueued, those whose worker has died, before it claimed
+// them or after, and those that the queue has lost, of which it asks once they
+// are as old as age.
 func (k *Keeper) sweep(ctx context.Context, key Key, age time.Duration) error {
 	states, err := k.cfg.Store.Chunks(ctx, key)
 	if err != nil {
@@ -27,6 +28,8 @@ func (k *Keeper) sweep(ctx context.Context, key Key, age time.Duration) error {
 			ref, wanted, err = k.reclaim(ctx, ref)
 		case state.EnqueuedAt.IsZero():
 			wanted = true
+		case k.stranded[ref]:
+			ref, wanted, err = k.reclaim(ctx, ref)
 		case state.Age >= age && asked < askedAtOnce:
 			asked++
 			var known bool

@@ -44,6 +44,10 @@ type payload struct {
 	Gen     int64  `json:"gen,omitempty"`
 }
 
+func (p payload) ref() batch.Ref {
+	return batch.Ref{Key: batch.Key{Tenant: p.Tenant, ID: p.Batch}, Chunk: p.Chunk, Gen: p.Gen}
+}
+
 // manyRetries stands for no limit: who gives up is not the queue's to decide,
 // for it would put the task into an archive that forgets.
 const manyRetries = 1 << 30
@@ -161,6 +165,38 @@ func (q *Queue) Known(ctx context.Context, ref batch.Ref) (bool, error) {
 		// finds it.
 		return false, nil
 	}
+}
+
+// deliveredPage is how many tasks one question to asynq returns at most.
+const deliveredPage = 100
+
+// Delivered lists the chunks that asynq gave to a worker and did not hear of
+// since. It forgets those of a dead worker after 30 seconds at the earliest.
+func (q *Queue) Delivered(ctx context.Context) ([]batch.Ref, error) {
+	var refs []batch.Ref
+	for _, name := range q.shards() {
+		for page := 1; ; page++ {
+			if err := ctx.Err(); err != nil { // the inspector takes no context
+				return nil, err
+			}
+			tasks, err := q.inspector.ListActiveTasks(name, asynq.PageSize(deliveredPage), asynq.Page(page))
+			if errors.Is(err, asynq.ErrQueueNotFound) { // nothing was ever put into it
+				break
+			}
+			if err != nil {
+				return nil, fmt.Errorf("list what is being worked on in queue %s: %w", name, err)
+			}
+			for _, task := range tasks {
+				if p, err := decode(task.Payload); err == nil && task.Type == chunkTask {
+					refs = append(refs, p.ref())
+				}
+			}
+			if len(tasks) < deliveredPage {
+				break
+			}
+		}
+	}
+	return refs, nil
 }
 
 // Drop takes refs that were not delivered yet out of the queue. One that is

@@ -121,6 +121,12 @@ func TestTheQueueKnowsWhatItWillStillDeliver(t *testing.T) {
 		require.NoError(t, err)
 		return ok
 	}
+	delivered := func() []batch.Ref {
+		refs, err := q.Delivered(t.Context())
+		require.NoError(t, err)
+		return refs
+	}
+	require.Empty(t, delivered())
 	require.False(t, known(ref(0)), "of a queue that nothing was ever put into")
 	require.NoError(t, q.Enqueue(t.Context(), ref(1)))
 	require.NoError(t, q.EnqueueAfter(t.Context(), time.Hour, ref(2)))
@@ -146,10 +152,37 @@ func TestTheQueueKnowsWhatItWillStillDeliver(t *testing.T) {
 	}})
 	await(t, began)
 	require.False(t, known(ref(1)), "being worked on: nobody can tell it from one whose worker died")
+	require.Equal(t, []batch.Ref{ref(1)}, delivered())
 	require.NoError(t, q.Drop(t.Context(), ref(1)), "what is being worked on is left alone")
 	close(end)
 	stop()
 	require.False(t, known(ref(1)), "done")
+	require.Empty(t, delivered())
+}
+
+func TestEverythingThatIsBeingWorkedOnIsListed(t *testing.T) {
+	t.Parallel()
+	const chunks = 150 // in the beginning of its batch and in the rest of it, more than asynq lists at once
+	q := newQueue(t, storetest.Shared(t).Client(t), storetest.Prefix(t))
+	refs := make([]batch.Ref, chunks)
+	for i := range refs {
+		refs[i] = batch.Ref{Key: quick, Chunk: 60 + i, Gen: 3}
+	}
+	require.NoError(t, q.Enqueue(t.Context(), refs...))
+	began, end := make(chan struct{}), make(chan struct{})
+	stop := work(t, q, queue.Handlers{Chunks: chunks, Chunk: func(context.Context, batch.Ref) error {
+		began <- struct{}{}
+		<-end
+		return nil
+	}})
+	for range chunks {
+		await(t, began)
+	}
+	delivered, err := q.Delivered(t.Context())
+	require.NoError(t, err)
+	require.ElementsMatch(t, refs, delivered)
+	close(end)
+	stop()
 }
 
 type later struct{ wait time.Duration }

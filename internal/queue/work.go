@@ -66,7 +66,7 @@ func (q *Queue) Work(ctx context.Context, h Handlers) error {
 		if err != nil {
 			return err
 		}
-		return h.Chunk(hard, batch.Ref{Key: batch.Key{Tenant: p.Tenant, ID: p.Batch}, Chunk: p.Chunk, Gen: p.Gen})
+		return h.Chunk(hard, p.ref())
 	})
 	chunks := q.server(h, h.Chunks, lookEvery, q.shards()...)
 	if err := chunks.Start(mux); err != nil {

@@ -70,6 +70,7 @@ type noQueue struct{}
 func (noQueue) Enqueue(context.Context, ...batch.Ref) error                     { return nil }
 func (noQueue) EnqueueAfter(context.Context, time.Duration, ...batch.Ref) error { return nil }
 func (noQueue) Known(context.Context, batch.Ref) (bool, error)                  { return true, nil }
+func (noQueue) Delivered(context.Context) ([]batch.Ref, error)                  { return nil, nil }
 func (noQueue) Drop(context.Context, ...batch.Ref) error                        { return nil }
 
 // finish ends items of a batch, as end says; those for which it says nothing

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ func NewQueue() *Queue {
 	return &Queue{active: map[batch.Ref]bool{}, given: map[batch.Ref]bool{}, wake: make(chan struct{})}
 }
 
-// FailWith makes Enqueue, EnqueueAfter and Known fail until it is nil again.
+// FailWith makes Enqueue, EnqueueAfter, Known and Delivered fail until it is nil
+// again.
 func (q *Queue) FailWith(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -106,6 +108,13 @@ func (q *Queue) Known(_ context.Context, ref batch.Ref) (bool, error) {
 	defer q.mu.Unlock()
 	q.asked++
 	return q.active[ref] || slices.ContainsFunc(q.waiting, func(t task) bool { return t.ref == ref }), q.fault
+}
+
+// Delivered implements batch.Queue.
+func (q *Queue) Delivered(context.Context) ([]batch.Ref, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Keys(q.active)), q.fault
 }
 
 // Drop implements batch.Queue.
