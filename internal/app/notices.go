@@ -131,6 +131,6 @@ func (n *notifier) handle(ctx context.Context, key batch.Key, failed int) error 
 		n.app.log.WarnContext(ctx, "giving up telling a submitter", "batch", key.ID, "attempts", failed+1, "error", err)
 		return n.store.Noticed(ctx, key)
 	}
-	n.app.log.InfoContext(ctx, "a submitter could not be told yet", "batch", key.ID, "attempts", failed+1, "again_in", wait.Round(time.Second), "error", err)
+	n.app.log.InfoContext(ctx, "a submitter could not be told yet", "batch", key.ID, "attempts", failed+1, "again_in", wait.Round(time.Second).String(), "error", err)
 	return &laterError{wait, err}
 }
