@@ -88,7 +88,7 @@ func settings(model *llmtest.Server, redis string) config.Config {
 	c := config.Config{
 		Judge:        grading.Auto,
 		Concurrency:  64,
-		GradeTimeout: 20 * time.Second,
+		GradeTimeout: time.Minute,
 		Retention:    24 * time.Hour,
 		RedisURL:     config.Secret(redis),
 	}
