@@ -121,15 +121,9 @@ type resultStream struct {
 	out    *rows.Writer
 }
 
-// The least time between two looks at a running batch: a small batch is soon
-// over, and a large one need not be looked at often.
-const (
-	firstGap  = 10 * time.Millisecond
-	followGap = 200 * time.Millisecond
-)
-
 func (r *resultStream) run(wait bool) error {
-	for gap := firstGap; ; gap = min(2*gap, followGap) {
+	pace := newPace(r.batch, time.Now())
+	for {
 		over := r.batch.Status.Over() // asked before reading: then all there is to read is there
 		if err := r.send(wait && !over); err != nil {
 			return err
@@ -142,7 +136,7 @@ func (r *resultStream) run(wait bool) error {
 			return err
 		}
 		r.Flush()
-		if !r.pause(gap) {
+		if !r.pause(pace.next(r.batch, time.Now())) {
 			return r.ctx.Err()
 		}
 		var err error
@@ -233,6 +227,7 @@ func (s *Server) follow(st *stream, b *batch.Batch, seen int64) error {
 	}
 	st.Flush()
 	alive := time.Now()
+	pace := newPace(b, alive)
 	for {
 		switch {
 		case b.Version > seen:
@@ -243,7 +238,7 @@ func (s *Server) follow(st *stream, b *batch.Batch, seen int64) error {
 			if b.Status.Over() {
 				return nil
 			}
-			if !st.pause(followGap) {
+			if !st.pause(pace.next(b, time.Now())) {
 				return st.ctx.Err()
 			}
 		case time.Since(alive) >= st.times.ping:
