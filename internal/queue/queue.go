@@ -174,7 +174,7 @@ const deliveredPage = 100
 // since. It forgets those of a dead worker after 30 seconds at the earliest.
 func (q *Queue) Delivered(ctx context.Context) ([]batch.Ref, error) {
 	var refs []batch.Ref
-	for _, name := range q.shards() {
+	for _, name := range q.chunks() {
 		for page := 1; ; page++ {
 			if err := ctx.Err(); err != nil { // the inspector takes no context
 				return nil, err
@@ -221,7 +221,7 @@ func (q *Queue) Depth(ctx context.Context) (waiting, active int, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("list queues: %w", err)
 	}
-	for _, name := range q.shards() {
+	for _, name := range q.chunks() {
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}
@@ -275,10 +275,16 @@ func (q *Queue) shardName(i int, rest bool) string {
 
 func (q *Queue) notices() string { return q.cfg.Name + ":notices" }
 
-func (q *Queue) shards() []string {
-	var names []string
-	for i := range q.cfg.Shards {
-		names = append(names, q.shardName(i, false), q.shardName(i, true))
+// beginnings are the queues of the first chunks of batches, rests those of the
+// others.
+func (q *Queue) beginnings() []string { return q.shards(false) }
+func (q *Queue) rests() []string      { return q.shards(true) }
+func (q *Queue) chunks() []string     { return append(q.beginnings(), q.rests()...) }
+
+func (q *Queue) shards(rest bool) []string {
+	names := make([]string, q.cfg.Shards)
+	for i := range names {
+		names[i] = q.shardName(i, rest)
 	}
 	return names
 }

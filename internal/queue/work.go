@@ -24,7 +24,8 @@ type Handlers struct {
 	Notice func(ctx context.Context, key batch.Key, failed int) error
 	// Later is how long an error wants to wait; false when it does not say.
 	Later func(error) (time.Duration, bool)
-	// Chunks and Notices are how many are worked on at once.
+	// Chunks is how many are worked on at once of the beginnings of batches, and
+	// again of the rest of large ones. Notices is how many are.
 	Chunks, Notices int
 	// Grace is how long Work waits for what is in progress once it is told to
 	// stop.
@@ -68,11 +69,12 @@ func (q *Queue) Work(ctx context.Context, h Handlers) error {
 		}
 		return h.Chunk(hard, p.ref())
 	})
-	chunks := q.server(h, h.Chunks, lookEvery, q.shards()...)
-	if err := chunks.Start(mux); err != nil {
-		return fmt.Errorf("start working: %w", err)
+	// asynq asks one queue after another until one has something, for each task
+	// anew: two servers find twice as much with half of the asking.
+	servers := []*asynq.Server{
+		q.server(h, h.Chunks, lookEvery, q.beginnings()...),
+		q.server(h, h.Chunks, lookEvery, q.rests()...),
 	}
-	running := []*asynq.Server{chunks}
 	if h.Notice != nil {
 		mux.HandleFunc(noticeTask, func(ctx context.Context, t *asynq.Task) error {
 			p, err := decode(t.Payload())
@@ -82,18 +84,21 @@ func (q *Queue) Work(ctx context.Context, h Handlers) error {
 			failed, _ := asynq.GetRetryCount(ctx) // there is one: the context is asynq's
 			return h.Notice(hard, batch.Key{Tenant: p.Tenant, ID: p.Batch}, failed)
 		})
-		notices := q.server(h, h.Notices, lookForNotices, q.notices())
-		if err := notices.Start(mux); err != nil {
-			chunks.Shutdown()
-			return fmt.Errorf("start notifying: %w", err)
+		servers = append(servers, q.server(h, h.Notices, lookForNotices, q.notices()))
+	}
+	for i, s := range servers {
+		if err := s.Start(mux); err != nil {
+			for _, s := range servers[:i] {
+				s.Shutdown()
+			}
+			return fmt.Errorf("start working: %w", err)
 		}
-		running = append(running, notices)
 	}
 	<-ctx.Done()
-	for _, s := range running {
+	for _, s := range servers {
 		s.Stop()
 	}
-	for _, s := range running {
+	for _, s := range servers {
 		s.Shutdown()
 	}
 	return nil
