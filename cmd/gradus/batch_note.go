@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 )
 
 // providerNote is what has to be known of batches at a provider to collect them
@@ -30,6 +31,11 @@ type sentBatch struct {
 	// Answers has the id of the grade that each answer is to get, by the id of
 	// the answer: it covers all that could change the request.
 	Answers map[string]string `json:"answers"`
+}
+
+// newSentBatch has a tag of its own.
+func newSentBatch() *sentBatch {
+	return &sentBatch{Tag: strings.ToLower(rand.Text()), Answers: make(map[string]string)}
 }
 
 // openProviderNote reads the note beside a file of results, or begins one.
