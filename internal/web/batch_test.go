@@ -207,6 +207,32 @@ func TestTwoThousandRowsAreSmooth(t *testing.T) {
 	require.Equal(t, 1, b.count(".matrix tbody tr[data-at]"))
 }
 
+// A file with answers to more than one question: each row says which, and its
+// cells stand side by side as those of any table do.
+func TestBatchOfSeveralQuestions(t *testing.T) {
+	t.Parallel()
+	const other = "lead-platform-engineer/build-vs-buy"
+	b := newTab(t, service(t))
+	b.visit("/batches")
+	b.drop("answers.csv", "id,question_id,answer\na,"+theQuestion+",I would look around.\nb,"+other+",I would look around.\nc,"+other+",I would buy.\n")
+	b.until(`document.querySelector("[data-accept] button")`)
+	b.accept()
+	b.until(`document.querySelector("[data-state]").innerText.startsWith("Finished.") && document.querySelectorAll(".matrix tbody tr[data-at]").length === 3`)
+	require.Equal(t, other, b.text(`.matrix tbody tr[data-at="1"] td.topic`))
+	require.Empty(t, eval[[]string](b, `[...document.querySelectorAll(".matrix tr:not(.spacer)")].flatMap(row => {
+		const cells = [...row.children].map(c => c.getBoundingClientRect());
+		return cells.slice(1).flatMap((c, i) => {
+			const before = cells[i];
+			const aside = Math.abs(c.left - before.right) < 1 && Math.abs(c.top - before.top) < 1 && Math.abs(c.bottom - before.bottom) < 1;
+			return aside ? [] : [row.innerText + ": cell " + (i + 1)];
+		});
+	})`))
+
+	eval[bool](b, fmt.Sprintf(`(s => { s.value = %q; return s.dispatchEvent(new Event("change", {bubbles: true})); })(document.querySelector(".pick-question select"))`, other))
+	b.until(`document.querySelectorAll(".matrix tbody tr[data-at]").length === 2`)
+	require.NotZero(t, b.count(".matrix thead .turned"), "a column for each criterion of the one question")
+}
+
 // Nobody stands in for the service here: the sample goes in, and every part of
 // the page works with what comes out, for somebody who signed in.
 func TestSampleBatchOnTheWholeService(t *testing.T) {

@@ -69,7 +69,7 @@ export class Matrix {
       make("th", { scope: "col", class: "score" }, "Score"),
       ...(columns
         ? columns.map((c, i) => make("th", { scope: "col", class: "turned", title: c.statement }, make("span", {}, topic(c.id, i + 1))))
-        : [make("th", { scope: "col", class: "asked" }, "Question"), make("th", { scope: "col", class: "strip" }, "Criteria")]),
+        : [make("th", { scope: "col", class: "topic" }, "Question"), make("th", { scope: "col", class: "strip" }, "Criteria")]),
       make("th", { scope: "col", class: "end" }, make("span", { class: "sr" }, "State"))));
   }
 
@@ -124,7 +124,7 @@ export class Matrix {
       make("td", { class: "score" }, typeof score === "number" ? make("b", {}, figure(score)) : "–"),
       ...(this.#columns
         ? this.#columns.map((c) => make("td", { class: "cell" }, sign(byID.get(c.id))))
-        : [make("td", { class: "asked" }, grade?.question_id ?? ""), make("td", { class: "strip" }, ...(grade?.criteria ?? []).map(sign))]),
+        : [make("td", { class: "topic" }, grade?.question_id ?? ""), make("td", { class: "strip" }, ...(grade?.criteria ?? []).map(sign))]),
       make("td", { class: "end" }, ends[row.status] ?? row.status));
     this.#of.set(line, row);
     return line;
