@@ -278,6 +278,29 @@ func TestStoppingWaitsForWorkInProgressAndHandsTheRestBack(t *testing.T) {
 	require.True(t, known, "somebody else will do it")
 }
 
+func TestAllThatIsInProgressHasOneGrace(t *testing.T) {
+	t.Parallel()
+	const grace = 3 * time.Second
+	q := newQueue(t, storetest.Shared(t).Client(t), storetest.Prefix(t))
+	require.NoError(t, q.Enqueue(t.Context(), // the beginning of a batch, and its rest
+		batch.Ref{Key: quick, Chunk: 7, Gen: 1}, batch.Ref{Key: quick, Chunk: 700, Gen: 1}))
+	ctx, cancel := context.WithCancel(t.Context())
+	began, ended := make(chan struct{}, 2), make(chan error, 1)
+	go func() {
+		ended <- q.Work(ctx, queue.Handlers{Chunks: 1, Grace: grace, Chunk: func(ctx context.Context, _ batch.Ref) error {
+			began <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+	}()
+	await(t, began)
+	await(t, began)
+	told := time.Now()
+	cancel()
+	require.NoError(t, await(t, ended))
+	require.Less(t, time.Since(told), 2*grace)
+}
+
 type telling struct {
 	key    batch.Key
 	failed int

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -98,9 +99,11 @@ func (q *Queue) Work(ctx context.Context, h Handlers) error {
 	for _, s := range servers {
 		s.Stop()
 	}
+	var ending sync.WaitGroup
 	for _, s := range servers {
-		s.Shutdown()
+		ending.Go(s.Shutdown) // at once: together they have the one grace
 	}
+	ending.Wait()
 	return nil
 }
 
